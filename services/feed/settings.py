@@ -1,0 +1,18 @@
+"""What the feed is told, beyond what every process is told."""
+
+from typing import Annotated
+
+from shared.settings import Common, described
+
+
+class FeedSettings(Common, frozen=True, kw_only=True):
+    """The feed's settings."""
+
+    feed_pool: Annotated[int, described("Postgres connections of one feed process.", ge=2, le=200)] = 12
+    signups_per_hour: Annotated[int, described("Accounts that one address may make in an hour.", ge=1)] = 1000
+    sign_in_attempts: Annotated[
+        int, described("Wrong passwords in 5 minutes for one handle, before it has to wait.", ge=1)
+    ] = 10
+    writes_per_minute: Annotated[
+        int, described("Posts, comments and photos of one member in a minute.", ge=1)
+    ] = 300

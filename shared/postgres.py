@@ -1,0 +1,165 @@
+"""Postgres: the pool, transactions, retries, named queries, migrations.
+
+Every connection has its times bounded on the server, so that no statement, lock or forgotten transaction of ours can
+hold up the others. Retrying is the caller's choice, made around a whole transaction, never around a statement.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar
+
+import aiosql
+import asyncpg
+
+from shared.errors import Busy
+
+T = TypeVar("T")
+Connection: TypeAlias = (
+    "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+)
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Isolation = Literal["read_committed", "repeatable_read"]
+
+ACQUIRE_TIMEOUT = 2.0
+"""Seconds to wait for a connection: past that the service is busy and says so, instead of queueing without end."""
+
+SERVER_SETTINGS = {
+    "jit": "off",  # our statements take a millisecond; compiling one takes fifty
+    "lock_timeout": "2s",
+    "statement_timeout": "15s",
+    "idle_in_transaction_session_timeout": "10s",
+}
+
+_ATTEMPTS = 6
+_UNAVAILABLE = (
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InterfaceError,
+    ConnectionError,
+    TimeoutError,
+    OSError,
+)
+_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+
+async def open_pool(
+    url: str,
+    *,
+    application_name: str,
+    min_size: int = 1,
+    max_size: int = 10,
+    server_settings: dict[str, str] | None = None,
+) -> Pool:
+    """A pool on `url`, connected before it is returned; raises what asyncpg raises when it can't be."""
+    return await asyncpg.create_pool(
+        url,
+        min_size=min_size,
+        max_size=max_size,
+        command_timeout=20,
+        server_settings={
+            **SERVER_SETTINGS,
+            "application_name": application_name,
+            **(server_settings or {}),
+        },
+    )
+
+
+@asynccontextmanager
+async def transaction(
+    pool: Pool, *, isolation: Isolation = "read_committed", readonly: bool = False
+) -> AsyncIterator[Connection]:
+    """One transaction on one connection of the pool; commits at the end, rolls back on any exception.
+
+    Raises Busy when no connection comes free in ACQUIRE_TIMEOUT.
+    """
+    async with acquire(pool) as connection, connection.transaction(isolation=isolation, readonly=readonly):
+        yield connection
+
+
+@asynccontextmanager
+async def acquire(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection of the pool without a transaction, for single statements. Raises Busy like `transaction`."""
+    try:
+        connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT)
+    except _UNAVAILABLE as error:
+        raise Busy("No database connection came free in time.", retry_after=1) from error
+    try:
+        yield connection
+    finally:
+        await pool.release(connection)
+
+
+async def retrying(attempt: Callable[[], Awaitable[T]]) -> T:
+    """What `attempt` returns, run again when Postgres rolled it back through no fault of its own.
+
+    Again: deadlocks, serialization failures, and an id that another process had just made (a primary key named
+    `…_pkey`). Anything that leaves the outcome of a commit unknown is not tried again: it becomes Busy, as does a lock
+    that was not had in `lock_timeout`.
+    """
+    for left in range(_ATTEMPTS - 1, -1, -1):
+        try:
+            return await attempt()
+        except _AGAIN:
+            if not left:
+                raise Busy("Too many writers at this place.", retry_after=1) from None
+        except asyncpg.UniqueViolationError as error:
+            if not left or not (error.constraint_name or "").endswith("_pkey"):
+                raise
+        except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
+            raise Busy("A lock was not had in time.", retry_after=1) from error
+        except _UNAVAILABLE as error:
+            raise Busy("The database is not available.", retry_after=2) from error
+        await asyncio.sleep(random.uniform(0, 0.02) * (_ATTEMPTS - left))  # noqa: S311 - spreads, hides nothing
+    raise AssertionError("unreachable")
+
+
+def load_queries(path: Path) -> Any:
+    """The named queries of a `.sql` file or folder, as `await queries.name(connection, a=…)`."""
+    return aiosql.from_path(path, "asyncpg", mandatory_parameters=False)
+
+
+async def migrate(url: str) -> list[str]:
+    """Brings the database to the newest schema; returns the revisions applied. Safe to run twice, and at once.
+
+    `url` must be allowed to create schemas and roles.
+    """
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+    from sqlalchemy import Connection as SyncConnection
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    from alembic import command
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+
+    def upgrade(connection: SyncConnection) -> list[str]:
+        def current() -> str | None:
+            return MigrationContext.configure(connection, opts=opts).get_current_revision()
+
+        opts = {"version_table": "migration", "version_table_schema": "public"}
+        # Held to the end of the transaction: a second migration waits, and then finds nothing to do.
+        connection.exec_driver_sql("select pg_advisory_xact_lock(4701)")
+        before = current()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        script = ScriptDirectory.from_config(config)
+        after = current()
+        if after is None or after == before:
+            return []
+        return [step.revision for step in script.iterate_revisions(after, before or "base")][::-1]
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url))
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(upgrade)
+    finally:
+        await engine.dispose()

@@ -1,0 +1,173 @@
+"""Environment to frozen Structs; every fault is reported at once, by name.
+
+A setting is declared once, as a field with its type, bounds, default and description; the table in the README is made
+from that. Names are the field's, in capitals, after CHORUS_. An empty value counts as unset.
+"""
+
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+PREFIX = "CHORUS_"
+S = TypeVar("S", bound="Common")
+
+
+class SettingsError(Exception):
+    """Some settings are not usable; `faults` names each, with what it takes."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("\n".join(faults))
+
+
+def described(text: str, **bounds: Any) -> msgspec.Meta:
+    """A setting's description, in words for an operator, and its bounds."""
+    return msgspec.Meta(description=text, **bounds)
+
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
+class Common(msgspec.Struct, frozen=True, kw_only=True):
+    """What every process of Chorus is told."""
+
+    database_url: Annotated[str, described("Postgres, as the feed's role.")] = ""
+    notify_database_url: Annotated[str, described("Postgres, as notify's role; unset: `DATABASE_URL`.")] = ""
+    direct_database_url: Annotated[
+        str,
+        described(
+            "Postgres without a pooler between, for migrations and the sequencer; unset: `DATABASE_URL`."
+        ),
+    ] = ""
+    redis_url: Annotated[str, described("Redis ≥ 7; unset: `chorus up` starts its own.")] = ""
+    secret_key: Annotated[
+        str, described("Signs tokens; at least 32 characters. Unset: `chorus up` makes one and keeps it.")
+    ] = ""
+    host: Annotated[str, described("Address that both services listen on.")] = "127.0.0.1"
+    feed_port: Annotated[
+        Port,
+        described("The feed's port, and the page's. Given and taken: exit 4; unset: the next free pair."),
+    ] = 8000
+    notify_port: Annotated[Port, described("Notify's port. Given and taken: exit 4.")] = 8001
+    public_url: Annotated[
+        str, described("Where browsers reach the page; unset: `http://HOST:FEED_PORT`.")
+    ] = ""
+    live_url: Annotated[
+        str, described("Where browsers reach the socket; unset: `ws://HOST:NOTIFY_PORT/v1/live`.")
+    ] = ""
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        described("More origins, comma separated, that may call with a cookie or open a socket."),
+    ] = ()
+    data_dir: Annotated[str, described("Where embedded servers, photos and `run.json` live.")] = ".chorus"
+    media_url: Annotated[
+        str, described("Where photos are kept: `s3://bucket/prefix`; unset: a folder in `DATA_DIR`.")
+    ] = ""
+    logs: Annotated[
+        int, described("How many logs events are spread over; fixed at the first start.", ge=1, le=64)
+    ] = 1
+    reaction_kinds: Annotated[tuple[str, ...], described("Kinds of reaction that members may choose.")] = (
+        "heart",
+        "hug",
+        "relate",
+        "strength",
+        "joy",
+    )
+    log_level: Annotated[str, described("Least level logged.", pattern="^(debug|info|warning|error)$")] = (
+        "info"
+    )
+    log_format: Annotated[str, described("`json`, or `console` for people.", pattern="^(json|console)$")] = (
+        "json"
+    )
+
+    def page_url(self) -> str:
+        """Where browsers reach the page, without a slash at the end."""
+        return (self.public_url or f"http://{_host(self.host)}:{self.feed_port}").rstrip("/")
+
+    def socket_url(self) -> str:
+        """Where browsers reach the live socket."""
+        return self.live_url or f"ws://{_host(self.host)}:{self.notify_port}/v1/live"
+
+    def notify_url(self) -> str:
+        """Where browsers reach notify's HTTP calls: the socket's origin."""
+        scheme, _, rest = self.socket_url().partition("://")
+        return f"{'https' if scheme == 'wss' else 'http'}://{rest.split('/', 1)[0]}"
+
+    def origins(self) -> frozenset[str]:
+        """Every origin that a browser may call from. A loopback page is reached by three names."""
+        own = [self.page_url(), *(origin.rstrip("/") for origin in self.allowed_origins)]
+        if self.host in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "::") and not self.public_url:  # noqa: S104
+            own += [f"http://{name}:{self.feed_port}" for name in ("127.0.0.1", "localhost", "[::1]")]
+        return frozenset(own)
+
+    def postgres_for_notify(self) -> str:
+        """The URL that notify connects with."""
+        return self.notify_database_url or self.database_url
+
+    def postgres_direct(self) -> str:
+        """The URL for migrations and the sequencer: never through a pooler."""
+        return self.direct_database_url or self.database_url
+
+
+def _host(host: str) -> str:
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - listened on, not reached by that name
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def load(settings: type[S], environ: Mapping[str, str], *, require: tuple[str, ...] = ()) -> S:
+    """The settings that `environ` gives; `require` names fields that may not be empty.
+
+    Raises SettingsError with every fault. Values are never repeated in a fault: they may be secrets.
+    """
+    hints = get_type_hints(settings, include_extras=True)
+    values: dict[str, Any] = {}
+    faults: list[str] = []
+    for field in msgspec.structs.fields(settings):
+        name = PREFIX + field.name.upper()
+        raw = environ.get(name, "").strip()
+        if not raw:
+            if field.name in require:
+                faults.append(f"{name} must be set.")
+            continue
+        try:
+            values[field.name] = msgspec.convert(
+                _split(raw, hints[field.name]), hints[field.name], strict=False
+            )
+        except msgspec.ValidationError as error:
+            faults.append(f"{name}: {error}.")
+    if 0 < len(values.get("secret_key", "")) < 32:
+        faults.append(f"{PREFIX}SECRET_KEY must have at least 32 characters.")
+    if faults:
+        raise SettingsError(faults)
+    return settings(**values)
+
+
+def _split(raw: str, hint: Any) -> Any:
+    while get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    if get_origin(hint) is tuple:
+        return [part.strip() for part in raw.split(",") if part.strip()]
+    return raw
+
+
+def table(settings: type[Common]) -> list[tuple[str, str, str]]:
+    """Every setting as (name, default, description), in order of declaration."""
+    hints = get_type_hints(settings, include_extras=True)
+    rows = []
+    for field in msgspec.structs.fields(settings):
+        default = field.default
+        shown = ",".join(default) if isinstance(default, tuple) else str(default)
+        rows.append((PREFIX + field.name.upper(), shown, _description(hints[field.name])))
+    return rows
+
+
+def _description(hint: Any) -> str:
+    for part in getattr(hint, "__metadata__", ()):
+        if isinstance(part, msgspec.Meta) and part.description:
+            return part.description
+    if get_origin(hint) in (Union, types.UnionType):
+        return next((found for arm in get_args(hint) if (found := _description(arm))), "")
+    return ""
