@@ -17,9 +17,7 @@ import asyncpg
 from shared.errors import Busy
 
 T = TypeVar("T")
-Connection: TypeAlias = (
-    "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
-)
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Isolation = Literal["read_committed", "repeatable_read"]
 

@@ -37,9 +37,7 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     notify_database_url: Annotated[str, described("Postgres, as notify's role; unset: `DATABASE_URL`.")] = ""
     direct_database_url: Annotated[
         str,
-        described(
-            "Postgres without a pooler between, for migrations and the sequencer; unset: `DATABASE_URL`."
-        ),
+        described("Postgres without a pooler between, for migrations and the sequencer; unset: `DATABASE_URL`."),
     ] = ""
     redis_url: Annotated[str, described("Redis ≥ 7; unset: `chorus up` starts its own.")] = ""
     secret_key: Annotated[
@@ -51,12 +49,8 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
         described("The feed's port, and the page's. Given and taken: exit 4; unset: the next free pair."),
     ] = 8000
     notify_port: Annotated[Port, described("Notify's port. Given and taken: exit 4.")] = 8001
-    public_url: Annotated[
-        str, described("Where browsers reach the page; unset: `http://HOST:FEED_PORT`.")
-    ] = ""
-    live_url: Annotated[
-        str, described("Where browsers reach the socket; unset: `ws://HOST:NOTIFY_PORT/v1/live`.")
-    ] = ""
+    public_url: Annotated[str, described("Where browsers reach the page; unset: `http://HOST:FEED_PORT`.")] = ""
+    live_url: Annotated[str, described("Where browsers reach the socket; unset: `ws://HOST:NOTIFY_PORT/v1/live`.")] = ""
     allowed_origins: Annotated[
         tuple[str, ...],
         described("More origins, comma separated, that may call with a cookie or open a socket."),
@@ -65,9 +59,7 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     media_url: Annotated[
         str, described("Where photos are kept: `s3://bucket/prefix`; unset: a folder in `DATA_DIR`.")
     ] = ""
-    logs: Annotated[
-        int, described("How many logs events are spread over; fixed at the first start.", ge=1, le=64)
-    ] = 1
+    logs: Annotated[int, described("How many logs events are spread over; fixed at the first start.", ge=1, le=64)] = 1
     reaction_kinds: Annotated[tuple[str, ...], described("Kinds of reaction that members may choose.")] = (
         "heart",
         "hug",
@@ -75,12 +67,8 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
         "strength",
         "joy",
     )
-    log_level: Annotated[str, described("Least level logged.", pattern="^(debug|info|warning|error)$")] = (
-        "info"
-    )
-    log_format: Annotated[str, described("`json`, or `console` for people.", pattern="^(json|console)$")] = (
-        "json"
-    )
+    log_level: Annotated[str, described("Least level logged.", pattern="^(debug|info|warning|error)$")] = "info"
+    log_format: Annotated[str, described("`json`, or `console` for people.", pattern="^(json|console)$")] = "json"
 
     def page_url(self) -> str:
         """Where browsers reach the page, without a slash at the end."""
@@ -133,9 +121,7 @@ def load(settings: type[S], environ: Mapping[str, str], *, require: tuple[str, .
                 faults.append(f"{name} must be set.")
             continue
         try:
-            values[field.name] = msgspec.convert(
-                _split(raw, hints[field.name]), hints[field.name], strict=False
-            )
+            values[field.name] = msgspec.convert(_split(raw, hints[field.name]), hints[field.name], strict=False)
         except msgspec.ValidationError as error:
             faults.append(f"{name}: {error}.")
     if 0 < len(values.get("secret_key", "")) < 32:
