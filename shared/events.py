@@ -18,9 +18,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def type(self) -> str:
         """The event's name, e.g. `post.created`."""
-        tag = self.__struct_config__.tag
-        assert isinstance(tag, str)
-        return tag
+        return str(self.__struct_config__.tag)
 
 
 class PostCreated(Event, frozen=True, kw_only=True, tag="post.created"):
@@ -155,7 +153,7 @@ AnyEvent: TypeAlias = (
     | InboxTouched
 )
 
-KINDS: dict[str, type[Event]] = {kind.__struct_config__.tag: kind for kind in AnyEvent.__args__}  # type: ignore[attr-defined,misc]
+KINDS: dict[str, type[Event]] = {kind.__struct_config__.tag: kind for kind in AnyEvent.__args__}
 """Every known event by its type."""
 
 

@@ -127,13 +127,12 @@ async def migrate(url: str) -> list[str]:
 
     `url` must be allowed to create schemas and roles.
     """
+    from alembic import command
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
     from sqlalchemy import Connection as SyncConnection
     from sqlalchemy.ext.asyncio import create_async_engine
-
-    from alembic import command
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))

@@ -87,7 +87,7 @@ class Post(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     created_at: datetime
     edited_at: datetime | None
-    mine: Mine | None | msgspec.UnsetType = msgspec.UNSET
+    mine: Mine | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Comment(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +104,7 @@ class Comment(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     edited_at: datetime | None
     deleted: bool
-    mine: Mine | None | msgspec.UnsetType = msgspec.UNSET
+    mine: Mine | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,4 @@ class FeedSettings(Common, frozen=True, kw_only=True):
     sign_in_attempts: Annotated[
         int, described("Wrong passwords in 5 minutes for one handle, before it has to wait.", ge=1)
     ] = 10
-    writes_per_minute: Annotated[
-        int, described("Posts, comments and photos of one member in a minute.", ge=1)
-    ] = 300
+    writes_per_minute: Annotated[int, described("Posts, comments and photos of one member in a minute.", ge=1)] = 300
