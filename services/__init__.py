@@ -1,0 +1,1 @@
+"""The two services, and what starts them. `shared` never imports from here."""
