@@ -129,9 +129,12 @@ class InboxRead(Event, frozen=True, kw_only=True, tag="inbox.read"):
 
 
 class InboxTouched(Event, frozen=True, kw_only=True, tag="inbox.touched"):
-    """One page of a large fan-out was written to these inboxes; their pages fetch again."""
+    """One page of a large fan-out was written to this inbox and others; its pages fetch again.
 
-    account_ids: list[str]
+    It names nobody: many inboxes share it, and who else was told is not theirs to know.
+    """
+
+    kind: str
 
 
 AnyEvent: TypeAlias = (
