@@ -150,6 +150,26 @@ create table feed.idempotency (
 );
 create index idempotency_age on feed.idempotency (created_at);
 
+-- Posts, comments and topics as the wire gives them, apart from what depends on the reader; gone posts are not in it.
+create view feed.post_wire as
+    select p.id, p.kind, p.author_id, a.handle, a.display_name, p.title, p.body, p.entities, p.content_warning,
+           p.version, p.created_at, p.edited_at,
+           c.reactions, c.reaction_total, c.comments, c.version as counts_version, c.hot,
+           (select array_agg(t.topic order by t.asked nulls last, t.in_text)
+            from feed.post_topic t where t.post_id = p.id) as topics,
+           (select json_agg(json_build_array(m.id, m.alt, m.width, m.height) order by m.place)
+            from feed.media m where m.post_id = p.id) as media
+    from feed.post p join feed.account a on a.id = p.author_id join feed.post_count c on c.post_id = p.id
+    where p.deleted_at is null;
+create view feed.comment_wire as
+    select m.id, m.post_id, m.parent, m.author_id, a.handle, a.display_name, m.body, m.entities,
+           m.version, m.created_at, m.edited_at, m.deleted_at is not null as deleted,
+           c.reactions, c.reaction_total, c.replies, c.version as counts_version
+    from feed.comment m join feed.account a on a.id = m.author_id join feed.comment_count c on c.comment_id = m.id;
+create view feed.topic_wire as
+    select t.slug, t.name, t.tag, t.description, c.people, c.stories, c.posts, c.version
+    from feed.topic t join feed.topic_count c on c.slug = t.slug;
+
 -- What notify may know of the feed's present.
 create view feed_v1.account as select id, handle, display_name from feed.account;
 create view feed_v1.session as select id, account_id, expires_at, revoked_at from feed.session;
