@@ -88,6 +88,11 @@ export class Live {
     return this.#state;
   }
 
+  /** The position held on `channel` ({epoch, seq}), or null when it is not followed or not known yet. */
+  since(channel) {
+    return this.#subscriptions.get(channel)?.proof.since ?? null;
+  }
+
   /** Follow `channel` from `since`; a second subscription to it replaces the first. Returns how to stop. */
   subscribe(channel, since, handlers) {
     const subscription = { proof: new Proof(channel), handlers };

@@ -1,0 +1,73 @@
+// Who reads: signing up, in and out. The cookie is HttpOnly; all the page keeps is a note that somebody is signed in,
+// so that a guest's page doesn't ask who they are and get a 401 in the console for it.
+
+import { call, forgetTicket, get } from "./api.js";
+import { forgetReader } from "./fold.js";
+import { reopen } from "./stream.js";
+import { change, me, visit } from "./store.js";
+import { batch, signal } from "./ui.js";
+
+const NOTE = "chorus.signed-in";
+
+/** Why the sign-in dialog is open ("" for no particular reason), or null. */
+export const asking = signal(null);
+
+/** Ask the server who reads. Throws Problem only when it can't be reached. */
+export async function whoami({ surely = false } = {}) {
+  if (!surely && !localStorage.getItem(NOTE)) return become(null);
+  try {
+    const { data } = await get("/v1/me");
+    become(data.account ?? data);
+  } catch (problem) {
+    if (problem.status !== 401) throw problem;
+    become(null);
+  }
+}
+
+export async function signUp({ handle, display_name, password }) {
+  await call("POST", "/v1/accounts", { body: { handle, display_name, password } });
+  await signIn({ handle, password });
+}
+
+export async function signIn({ handle, password }) {
+  const { data } = await call("POST", "/v1/sessions", { body: { handle, password, cookie: true } });
+  become(data.account);
+}
+
+export async function signOut() {
+  try {
+    await call("DELETE", "/v1/sessions/current");
+  } catch (problem) {
+    if (problem.status !== 401) throw problem; // gone already: then we are out
+  }
+  become(null);
+}
+
+/** True for a member; a guest is asked to sign in, with the reason, and gets false. */
+export function member(reason = "") {
+  if (me.value) return true;
+  asking.value = reason;
+  return false;
+}
+
+function become(account) {
+  const before = me.value;
+  if (account) localStorage.setItem(NOTE, "1");
+  else localStorage.removeItem(NOTE);
+  if (before === undefined || before?.id === account?.id) {
+    me.value = account;
+    return;
+  }
+  forgetTicket();
+  batch(() => {
+    me.value = account;
+    change(forgetReader); // nothing that one person saw is left for the next
+    visit.value += 1;
+  });
+  reopen();
+}
+
+/** Entities whose `mine` is not null were made for a member: then the note was lost, and we ask. */
+export function notePresence(entities) {
+  if (me.value === null && entities.some(({ mine }) => mine)) whoami({ surely: true }).catch(() => {});
+}

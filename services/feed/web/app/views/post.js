@@ -1,0 +1,90 @@
+// One post: who, when, what, how it was met, and what can be done about it.
+
+import { seen, sweepPost } from "../fold.js";
+import { remove } from "../posts.js";
+import { postPath } from "../router.js";
+import { change, me, state } from "../store.js";
+import { countLine } from "../text.js";
+import { html, useComputed, useLayoutEffect, useRef, useState } from "../ui.js";
+import { Body } from "./body.js";
+import { EditPost } from "./edit.js";
+import { Photos } from "./photos.js";
+import { Confirm, Face, Menu, Time } from "./pieces.js";
+import { Reactions } from "./reactions.js";
+import { Trouble, useAction } from "./states.js";
+import { Thread } from "./thread.js";
+
+const FOLD = 180; // ms; see .folding in post.css
+
+/** The post with this id, from the store. `alone`: on its own page, with its comments open and its title as h1. */
+export function Post({ id, alone = false }) {
+  const post = useComputed(() => state.value.posts[id]).value;
+  const wish = useComputed(() => state.value.wishes[id]).value;
+  const gone = useComputed(() => Boolean(state.value.gone[id])).value;
+  const [talking, setTalking] = useState(alone);
+  const [editing, setEditing] = useState(false);
+  const box = useFolding(gone && !alone, id);
+  if (!post) return null;
+  const { mine, ...counts } = seen(post, wish);
+  const comments = countLine(counts);
+  return html`<article ref=${box} class="post" aria-labelledby=${`by-${id} at-${id}`} tabindex="-1" data-post=${id}>
+    <${Byline} post=${post} onedit=${() => setEditing(true)} />
+    ${editing ? html`<${EditPost} post=${post} onclose=${() => setEditing(false)} />` : html`<${Content} post=${post} alone=${alone} />`}
+    ${comments.length > 0 && html`<p class="counts">${comments.map((part) => html`<span key=${part}>${part}</span>`)}</p>`}
+    <div class="acts">
+      <${Reactions} entity=${post} mine=${mine} />
+      ${!alone && html`<button type="button" class="act" aria-expanded=${String(talking)} onClick=${() => setTalking(!talking)}>${talking ? "Hide comments" : counts.comments ? "Read comments" : "Comment"}</button>`}
+    </div>
+    ${talking && html`<${Thread} postId=${id} />`}
+  </article>`;
+}
+
+function Byline({ post, onedit }) {
+  const own = me.value?.id === post.author.id;
+  const [asking, setAsking] = useState(false);
+  const { busy, problem, run } = useAction();
+  return html`<div class="by">
+    <${Face} name=${post.author.display_name} />
+    <div><b id=${`by-${post.id}`}>${post.author.display_name}</b> <span class="when"><a href=${postPath(post.id)}><${Time} at=${post.created_at} id=${`at-${post.id}`} /></a>${post.edited_at && html` · edited`}${post.kind === "story" && html` · story`}</span></div>
+    ${own && html`<${Menu} label="Edit or delete this post">${(close) => html`
+      <button type="button" onClick=${() => { close(); onedit(); }}>Edit</button>
+      <button type="button" onClick=${() => { close(); setAsking(true); }}>Delete</button>`}<//>`}
+    ${asking && html`<${Confirm} title="Delete this post?" yes="Delete it" busy=${busy} onclose=${() => setAsking(false)} onyes=${() => run(() => remove(post.id))}>
+      <p>It goes away for everybody, with its comments. This can't be undone.</p>
+      <${Trouble} problem=${problem}>We couldn't delete it. Try again in a moment.<//>
+    <//>`}
+  </div>`;
+}
+
+// A warning hides everything that was written until the reader asks; asking is theirs alone and is not remembered.
+function Content({ post, alone }) {
+  const [shown, setShown] = useState(false);
+  const warned = Boolean(post.content_warning);
+  const title = post.title && (alone ? html`<h1 class="title" dir="auto">${post.title}</h1>` : html`<h2 class="title" dir="auto"><a href=${postPath(post.id)}>${post.title}</a></h2>`);
+  const open = !warned || shown;
+  return html`
+    ${alone && !(open && post.title) && html`<h1 class="unseen">A post by ${post.author.display_name}</h1>`}
+    ${warned && html`<div class="warn">
+      <p><span class="unseen">Content warning: </span>${post.content_warning}</p>
+      <button type="button" aria-expanded=${String(shown)} onClick=${() => setShown(!shown)}>${shown ? "Hide" : "Show"}</button>
+    </div>`}
+    ${open && html`<div class="content">${title}<${Body} text=${post.body} entities=${post.entities} /><${Photos} media=${post.media} /></div>`}`;
+}
+
+// A deleted post folds away; whoever was inside it is led to the next one rather than to nowhere.
+function useFolding(folding, id) {
+  const box = useRef(null);
+  useLayoutEffect(() => {
+    if (!folding || !box.current) return undefined;
+    const element = box.current;
+    if (element.contains(document.activeElement)) (element.nextElementSibling ?? document.querySelector("h1"))?.focus();
+    element.style.height = `${element.offsetHeight}px`;
+    element.offsetHeight; // the height is the transition's beginning only once it was laid out
+    element.classList.add("folding");
+    element.style.height = "0";
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const timer = setTimeout(() => change(sweepPost, id), still ? 0 : FOLD);
+    return () => clearTimeout(timer);
+  }, [folding]);
+  return box;
+}

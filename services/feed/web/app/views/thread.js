@@ -1,0 +1,76 @@
+// A post's comments: oldest first, answers under what they answer, one's own to change or take away.
+
+import { comment, openThread, showMore, threaded } from "../comments.js";
+import { forget, keep, keyFor, load } from "../drafts.js";
+import { member } from "../session.js";
+import { config, state, visit } from "../store.js";
+import { lengthOf } from "../text.js";
+import { html, useComputed, useEffect, useRef, useState } from "../ui.js";
+import { Comment } from "./comment.js";
+import { Counter, grow } from "./fields.js";
+import { Failed, Skeleton, Trouble, useAction, useLoad } from "./states.js";
+
+export function Thread({ postId }) {
+  const { status, problem, again } = useLoad(() => openThread(postId), [postId, visit.value]);
+  const thread = useComputed(() => state.value.threads[postId]).value;
+  const comments = useComputed(() => state.value.comments).value;
+  const more = useAction();
+  if (!thread && status === "failed") return html`<${Failed} what="the comments" problem=${problem} again=${again} />`;
+  if (!thread) return html`<${Skeleton} kind="comment" count=${2} label="Loading comments" />`;
+  const nodes = threaded(thread.ids.map((id) => comments[id]));
+  return html`<section class="thread" aria-label="Comments">
+    ${nodes.length === 0 && !thread.next && html`<p class="hint">Nobody has answered yet. A few words are enough.</p>`}
+    <${Answers} nodes=${nodes} depth=${0} />
+    ${thread.next && html`<button class="quiet" type="button" disabled=${more.busy} onClick=${() => more.run(() => showMore(postId))}>Show more comments</button>`}
+    <${Trouble} problem=${more.problem}>We couldn't load more.<//>
+    <${Write} place=${`post:${postId}`} label="Write a comment" button="Comment" onsend=${(body, key) => comment(postId, { body }, key)} />
+  </section>`;
+}
+
+function Answers({ nodes, depth }) {
+  if (!nodes.length) return null;
+  return html`<ol class=${depth && depth < 4 ? "answers inner" : "answers"}>
+    ${nodes.map(({ comment: each, replies }) => html`<li key=${each.id}>
+      <${Comment} comment=${each} />
+      <${Answers} nodes=${replies} depth=${depth + 1} />
+    </li>`)}
+  </ol>`;
+}
+
+/** A small form for words: keeps them until `onsend(words, key)` has gone well. `onclose` when there is a way out. */
+export function Write({ place, words = "", label, button, onsend, onclose, focus = false }) {
+  const [draft, setDraft] = useState(() => ({ body: words, ...load(place) }));
+  const { busy, problem, run } = useAction();
+  const area = useRef(null);
+  const most = config.value?.limits?.comment ?? 5000;
+  useEffect(() => {
+    grow(area.current);
+    if (focus) area.current.focus();
+  }, []);
+  const set = (next) => {
+    setDraft(next);
+    keep(place, next);
+  };
+  const send = async (event) => {
+    event.preventDefault();
+    if (!member("Sign in to answer.")) return;
+    const sent = keyFor(draft.sent, draft.body);
+    set({ ...draft, sent });
+    if (!(await run(() => onsend(draft.body, sent.key)))) return;
+    forget(place);
+    if (onclose) return void onclose();
+    setDraft({ body: "" });
+    area.current.style.height = "auto";
+  };
+  const ready = draft.body.trim() && lengthOf(draft.body) <= most && !busy;
+  return html`<form class="write" onSubmit=${send}>
+    <label class="field"><span class="unseen">${label}</span>
+      <textarea ref=${area} rows="1" placeholder=${label} value=${draft.body} onInput=${(event) => { grow(event.target); set({ ...draft, body: event.target.value }); }} /></label>
+    <${Counter} text=${draft.body} most=${most} />
+    <${Trouble} problem=${problem}>We couldn't save this. It's kept here: try again.<//>
+    ${(draft.body || onclose) && html`<div class="row end">
+      ${onclose && html`<button class="quiet" type="button" onClick=${() => { forget(place); onclose(); }}>Cancel</button>`}
+      <button class="primary" disabled=${!ready}>${button}</button>
+    </div>`}
+  </form>`;
+}
