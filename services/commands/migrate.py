@@ -1,0 +1,21 @@
+"""`chorus migrate`: the newest schema."""
+
+import asyncio
+import json
+import os
+
+import click
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the revisions applied as JSON.")
+def command(as_json: bool) -> None:
+    """Bring the database to the newest schema. Safe to repeat, and to run twice at once."""
+    from services.installation import reachable
+    from shared.postgres import migrate
+    from shared.settings import Common, load
+
+    settings = load(Common, reachable(os.environ), require=("database_url",))
+    applied = asyncio.run(migrate(settings.postgres_direct()))
+    shown = f"Applied: {', '.join(applied)}." if applied else "Nothing to apply: the schema is the newest."
+    click.echo(json.dumps({"applied": applied}) if as_json else shown)
