@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -55,12 +55,13 @@ class Supervisor:
         return {name: {"pid": pid, "started": started_at(pid)} for name, pid in pids.items()}
 
     async def run(self, name: str, command: list[str], env: Mapping[str, str]) -> list[str]:
-        """The lines that a one-shot command printed. Raises Failed when it ends with another code than 0."""
+        """The lines of a one-shot command's standard output; its standard error is said.
+
+        Raises Failed when it ends with another code than 0.
+        """
         lines: list[str] = []
         code = await self._live(name, command, env, lines.append)
         if code != 0:
-            for line in lines:
-                self._say(name, line)
             raise Failed(name, code)
         return lines
 
@@ -122,14 +123,15 @@ class Supervisor:
             *leashed(command),
             stdin=DEVNULL,
             stdout=PIPE,
-            stderr=STDOUT,
+            stderr=PIPE,
             env=dict(env),
             start_new_session=True,
             limit=LONGEST_LINE,
         )
         self._children[name] = child
         self._changed()
-        hearing = asyncio.ensure_future(_listen(child, hear))
+        assert child.stdout is not None and child.stderr is not None  # noqa: S101, PT018 - both were asked for
+        hearing = asyncio.gather(_listen(child.stdout, hear), _listen(child.stderr, lambda line: self._say(name, line)))
         code = await child.wait()
         await hearing
         del self._children[name]
@@ -162,11 +164,10 @@ class Supervisor:
                 pause = FIRST_PAUSE
 
 
-async def _listen(child: Process, hear: Callable[[str], None]) -> None:
-    assert child.stdout is not None  # noqa: S101 - it was asked for
+async def _listen(stream: asyncio.StreamReader, hear: Callable[[str], None]) -> None:
     while True:
         try:
-            line = await child.stdout.readline()
+            line = await stream.readline()
         except ValueError:  # longer than LONGEST_LINE: dropped, and the next one is heard
             continue
         if not line:

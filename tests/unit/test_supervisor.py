@@ -87,12 +87,12 @@ async def test_invalid_settings_are_not_tried_again() -> None:
     await supervisor.stop(0)
 
 
-async def test_a_one_shot_command_gives_its_lines_or_fails_with_them_shown() -> None:
+async def test_a_one_shot_command_gives_its_lines_and_its_complaints_are_said() -> None:
     heard = Heard()
     supervisor = Supervisor(heard)
     assert await supervisor.run("add", python("print(1 + 1)"), ENV) == ["2"]
     with pytest.raises(Failed, match="with code 7"):
-        await supervisor.run("fail", python("print('why'); raise SystemExit(7)"), ENV)
+        await supervisor.run("fail", python("import sys; print('no'); print('why', file=sys.stderr); sys.exit(7)"), ENV)
     assert heard.lines == ["fail: why"]
 
 
