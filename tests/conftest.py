@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import redis
+from playwright.sync_api import Browser
 
 from services.embedded import Engine, Postgres, Redis
+from tests.browser.chromium import find_chromium, open_chromium
 from tests.servers import (
     TEMPLATE,
     Database,
@@ -127,3 +129,16 @@ def services(database: Database, redis_url: str, tmp_path: Path, request: pytest
         yield stack
     finally:
         stack.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The system's browser, for a module of synchronous tests: playwright's loop keeps asyncio's out meanwhile."""
+    try:
+        find_chromium()
+    except FileNotFoundError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+    with open_chromium() as browser:
+        yield browser
