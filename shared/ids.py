@@ -2,8 +2,7 @@
 
 42 bits of milliseconds since 1970 and 21 low bits, so that the order of ids is the order of time and a page of posts
 is one index scan. Two processes that make an id in the same millisecond collide once in two million; the primary key
-refuses it and the transaction is run again (`shared.postgres.retrying`). On the wire an id is a string: JavaScript's
-numbers end at 53 bits.
+refuses it and `shared.postgres.retrying` runs again. On the wire an id is a string: JavaScript ends at 53 bits.
 """
 
 import secrets
