@@ -1,0 +1,40 @@
+"""Settings: every fault at once, by name; and the table in the README is the code's own."""
+
+from pathlib import Path
+
+import pytest
+
+from services.feed.settings import FeedSettings
+from services.notify.settings import NotifySettings
+from services.settings_table import markdown
+from shared.settings import SettingsError, load
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_every_fault_is_reported_at_once_by_name() -> None:
+    environ = {"CHORUS_FEED_PORT": "many", "CHORUS_LOGS": "0", "CHORUS_SECRET_KEY": "short"}
+    with pytest.raises(SettingsError) as caught:
+        load(FeedSettings, environ, require=("database_url",))
+    named = "\n".join(caught.value.faults)
+    for name in ("CHORUS_FEED_PORT", "CHORUS_LOGS", "CHORUS_SECRET_KEY", "CHORUS_DATABASE_URL"):
+        assert name in named
+
+
+def test_a_fault_never_repeats_a_value_that_may_be_secret() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(FeedSettings, {"CHORUS_SECRET_KEY": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_empty_value_counts_as_unset() -> None:
+    assert load(FeedSettings, {"CHORUS_FEED_PORT": " "}).feed_port == 8000
+
+
+def test_lists_are_comma_separated() -> None:
+    settings = load(NotifySettings, {"CHORUS_ALLOWED_ORIGINS": "https://a.example, https://b.example/"})
+    assert {"https://a.example", "https://b.example"} <= settings.origins()
+
+
+def test_the_table_in_the_readme_is_the_codes_own() -> None:
+    assert markdown() in README.read_text(encoding="utf-8"), "run `make docs`"
