@@ -1,0 +1,70 @@
+"""The outbox: an event is appended in the transaction that it tells of, so it is published if and only if that commits.
+
+Lock or update the entity's row first and append last: then, for one entity, event ids run in commit order.
+Nothing here talks to Redis except `wake`, which may fail without anybody noticing but the clock.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from shared.eventlog.stream import WAKE_CHANNEL
+from shared.events import Event, encode_payload
+from shared.postgres import Connection
+
+_APPEND = "SELECT eventlog.append($1, $2, $3, $4)"
+_APPEND_MANY = """
+SELECT eventlog.append(key, type, string_to_array(channels, E'\\n'), payload)
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) WITH ORDINALITY AS e (key, type, channels, payload, n)
+ORDER BY n
+"""
+
+
+class Draft(NamedTuple):
+    """An event about to be appended; `key` chooses its log and orders it against others of the same key."""
+
+    key: str
+    event: Event
+    channels: Sequence[str]
+
+
+async def append(connection: Connection, *, key: str, event: Event, channels: Sequence[str]) -> int:
+    """Appends one event within the caller's transaction and returns its id.
+
+    Raises asyncpg.CheckViolationError when a channel is empty or holds a newline.
+    """
+    appended: int = await connection.fetchval(_APPEND, key, event.type, list(channels), encode_payload(event))
+    return appended
+
+
+async def append_many(connection: Connection, drafts: Sequence[Draft]) -> list[int]:
+    """Appends them in this order, in one round trip; returns their ids. Raises like `append`."""
+    if not drafts:
+        return []
+    for draft in drafts:
+        if any("\n" in channel for channel in draft.channels):
+            raise ValueError("a channel holds a newline")
+    rows = await connection.fetch(
+        _APPEND_MANY,
+        [draft.key for draft in drafts],
+        [draft.event.type for draft in drafts],
+        ["\n".join(draft.channels) for draft in drafts],
+        [encode_payload(draft.event) for draft in drafts],
+    )
+    return [row[0] for row in rows]
+
+
+async def wake(redis: "Redis | None") -> None:
+    """Tells the sequencer that something was committed. May be lost: it looks by itself every 25 ms.
+
+    Give it a task of its own; a response never waits for it.
+    """
+    if redis is None:
+        return
+    with contextlib.suppress(RedisError, OSError, TimeoutError):
+        async with asyncio.timeout(1):
+            await redis.publish(WAKE_CHANNEL, b"")
