@@ -1,0 +1,198 @@
+"""What a batch of events does to inboxes, inside the caller's transaction.
+
+Locks: posts, then inboxes by member id; then the feed is asked again what stands, for it may have changed since the
+event. So a batch may be handled as a whole: what stands now is told, what does not is taken away, in any order.
+"""
+
+from collections.abc import AsyncIterable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from services.notify.inbox import points
+from services.notify.inbox.inbox import Inboxes, announce, queries, rows_of
+from services.notify.inbox.recipients import (
+    Authors,
+    Gone,
+    Meaning,
+    Notice,
+    Reacted,
+    Written,
+    cause_of,
+    meaning_of,
+    notices_of,
+)
+from shared.ids import new_id
+from shared.postgres import Connection
+from shared.wire import Author
+
+
+class Happened(Protocol):
+    """What is needed of an entry of the log, or of a parked one."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def at(self) -> str: ...
+    @property
+    def payload(self) -> bytes: ...
+
+
+async def tell(connection: Connection, entries: Iterable[Happened], *, page_above: int) -> bool:
+    """Brings inboxes up to `entries`; True when some of it was left to fan-out jobs.
+
+    More than `page_above` recipients of one cause become a job. Raises ValueError and msgspec's errors for an entry
+    that is not what its type says, and what Postgres raises.
+    """
+    meanings = [
+        meaning for entry in entries if (meaning := meaning_of(entry.type, entry.payload, entry.at)) is not None
+    ]
+    if not meanings:
+        return False
+    await lock_posts(connection, {meaning.post_id for meaning in meanings})
+    gone, removals = await _find_gone(connection, meanings, page_above)
+    notices, fanouts = await _find_notices(connection, meanings, page_above)
+    members = await members_of(connection, notices)
+    notices = [notice for notice in notices if notice.recipient in members and notice.actor in members]
+    inboxes = await Inboxes.lock(
+        connection, {account for account, _ in gone} | {notice.recipient for notice in notices}
+    )
+    kept = await standing(connection, notices)
+    gone += await _withdrawn(connection, [notice for notice in notices if notice not in kept])
+    told = await inboxes.remove(gone)
+    told += await inboxes.add([notice for notice in notices if notice in kept], members)
+    await inboxes.save()
+    points.reached("written")
+    await announce(connection, told)
+    points.reached("announced")
+    return removals + fanouts > 0
+
+
+async def lock_posts(connection: Connection, post_ids: Iterable[int]) -> None:
+    """Holds these posts' notifications until the transaction ends; ids that share a key share a lock."""
+    await rows_of(queries.lock_posts(connection, keys=sorted({post_id % 2**31 for post_id in post_ids})))
+
+
+async def members_of(connection: Connection, notices: Iterable[Notice]) -> dict[int, Author]:
+    """Everybody in `notices` who is a member, as others see them."""
+    ids = {member for notice in notices for member in (notice.recipient, notice.actor)}
+    rows = await rows_of(queries.accounts(connection, ids=sorted(ids)))
+    return {
+        row["id"]: Author(id=str(row["id"]), handle=row["handle"], display_name=row["display_name"]) for row in rows
+    }
+
+
+async def standing(connection: Connection, notices: Sequence[Notice]) -> set[Notice]:
+    """Those whose cause the feed still shows: post, comment and reaction."""
+    posts = await _ids(queries.standing_posts(connection, ids=sorted({n.post_id for n in notices})))
+    comment_ids = {n.comment_id for n in notices if n.comment_id is not None}
+    comments = await _ids(queries.standing_comments(connection, ids=sorted(comment_ids)))
+    reactions = await _standing_reactions(connection, [n for n in notices if n.kind == "reaction"])
+    return {
+        n
+        for n in notices
+        if n.post_id in posts
+        and (n.comment_id is None or n.comment_id in comments)
+        and (n.kind != "reaction" or (n.comment_id is not None, n.comment_id or n.post_id, n.actor) in reactions)
+    }
+
+
+async def _standing_reactions(connection: Connection, notices: Sequence[Notice]) -> set[tuple[bool, int, int]]:
+    found: set[tuple[bool, int, int]] = set()
+    for on_comment, query in ((False, queries.standing_post_reactions), (True, queries.standing_comment_reactions)):
+        asked = {(n.comment_id or n.post_id, n.actor) for n in notices if (n.comment_id is not None) == on_comment}
+        if asked:
+            targets, actors = zip(*sorted(asked), strict=True)
+            rows = await rows_of(query(connection, targets=targets, actors=actors))
+            found |= {(on_comment, row["target"], row["actor"]) for row in rows}
+    return found
+
+
+async def _withdrawn(connection: Connection, notices: Iterable[Notice]) -> list[tuple[int, int]]:
+    """Lines that told of a reaction which is there no more."""
+    asked = [(notice.recipient, notice.cause) for notice in notices if notice.kind == "reaction"]
+    if not asked:
+        return []
+    accounts, causes = zip(*asked, strict=True)
+    rows = await rows_of(queries.find_by_cause(connection, accounts=accounts, causes=causes))
+    return [(row["account_id"], row["id"]) for row in rows]
+
+
+async def _find_gone(
+    connection: Connection, meanings: Iterable[Meaning], page_above: int
+) -> tuple[list[tuple[int, int]], int]:
+    """Lines to take away now, and how many removals were left to jobs."""
+    now: list[tuple[int, int]] = []
+    jobs = 0
+    for gone in meanings:
+        if not isinstance(gone, Gone):
+            continue
+        lines = await lines_about(connection, gone.post_id, gone.comment_id)
+        accounts = {account for account, _ in lines}
+        if len(accounts) <= page_above:
+            now += lines
+            continue
+        await _add_job(connection, "removal", None, gone, accounts)
+        jobs += 1
+    return now, jobs
+
+
+async def lines_about(connection: Connection, post_id: int, comment_id: int | None) -> list[tuple[int, int]]:
+    """Every line, as (member, id), about a whole post (`comment_id` None) or about one comment."""
+    posts, comments = ([post_id], []) if comment_id is None else ([], [comment_id])
+    rows = await rows_of(queries.find_by_target(connection, posts=posts, comments=comments))
+    return [(row["account_id"], row["id"]) for row in rows]
+
+
+async def _find_notices(
+    connection: Connection, meanings: Iterable[Meaning], page_above: int
+) -> tuple[list[Notice], int]:
+    """Notices to write now, and how many large groups of recipients were left to jobs."""
+    wanted = [meaning for meaning in meanings if not isinstance(meaning, Gone)]
+    authors = await _authors(connection, wanted)
+    now: list[Notice] = []
+    jobs = 0
+    for meaning in wanted:
+        notices = notices_of(meaning, authors)
+        if len(notices) <= page_above:
+            now += notices
+            continue
+        # Only mentions can be many; the few who are answered are told at once.
+        now += [notice for notice in notices if notice.kind != "mention"]
+        crowd = {notice.recipient for notice in notices if notice.kind == "mention"}
+        await _add_job(connection, "mention", meaning.actor, meaning, crowd)
+        jobs += 1
+    return now, jobs
+
+
+async def _authors(connection: Connection, wanted: Iterable[Written | Reacted]) -> Authors:
+    posts: set[int] = set()
+    comments: set[int] = set()
+    for meaning in wanted:
+        posts.add(meaning.post_id)
+        target = meaning.parent if isinstance(meaning, Written) else meaning.comment_id
+        comments |= {target} if target is not None else set()
+    post_rows = await rows_of(queries.post_authors(connection, ids=sorted(posts)))
+    comment_rows = await rows_of(queries.comment_authors(connection, ids=sorted(comments))) if comments else []
+    return Authors(
+        posts={row["id"]: row["author_id"] for row in post_rows},
+        comments={row["id"]: row["author_id"] for row in comment_rows},
+    )
+
+
+async def _add_job(connection: Connection, kind: str, actor: int | None, what: Meaning, accounts: set[int]) -> None:
+    await queries.add_job(
+        connection,
+        id=new_id(),
+        kind=kind,
+        actor=actor,
+        post=what.post_id,
+        comment=what.comment_id,
+        cause=cause_of(what.post_id, what.comment_id),
+        recipients=sorted(accounts),
+        happened_at=what.at,
+        now=datetime.now(UTC),
+    )
+
+
+async def _ids(found: AsyncIterable[Any]) -> set[int]:
+    return {row["id"] for row in await rows_of(found)}
