@@ -14,6 +14,13 @@ from shared.errors import Fault
 
 MAX_TAG = 100
 """Code points of a tag, and of the slug it folds to. A longer run is plain text: cutting it would be a repair."""
+# Least and most code points of what members write.
+TITLE_LENGTH = (1, 200)
+BODY_LENGTH = (1, 5000)
+WARNING_LENGTH = (1, 200)
+ALT_LENGTH = (1, 1500)
+TOPIC_NAME_LENGTH = (1, 100)
+DESCRIPTION_LENGTH = (1, 1000)
 HANDLE_LENGTH = (3, 30)
 DISPLAY_NAME_LENGTH = (1, 80)
 
