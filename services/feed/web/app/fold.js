@@ -151,7 +151,7 @@ function placePost(state, post, me) {
   const feeds = Object.fromEntries(Object.entries(state.feeds).map(([key, feed]) => {
     const there = feed.ids.includes(post.id) || feed.waiting.includes(post.id);
     if (!belongs(post, feed)) return [key, there ? { ...feed, ids: without(feed.ids, post.id), waiting: without(feed.waiting, post.id) } : feed];
-    const older = feed.next && feed.ids.length && compareIds(post.id, feed.ids.at(-1)) < 0;
+    const older = !feed.sort && feed.next && feed.ids.length && compareIds(post.id, feed.ids.at(-1)) < 0;
     return [key, there || older ? feed : { ...feed, waiting: [post.id, ...feed.waiting] }];
   }));
   return { ...state, feeds };

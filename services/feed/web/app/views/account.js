@@ -19,14 +19,15 @@ function Form({ reason }) {
   const close = () => (asking.value = null);
   const send = async (event) => {
     event.preventDefault();
-    if (await run(() => (isNew ? signUp(values) : signIn(values)))) close();
+    const sent = { ...values, handle: values.handle.trim().toLowerCase() }; // a phone likes to begin with a capital
+    if (await run(() => (isNew ? signUp(sent) : signIn(sent)))) close();
   };
   const field = (name) => ({ value: values[name], required: true, fault: problem?.of(name), oninput: (value) => setValues({ ...values, [name]: value }) });
   const general = problem && !problem.errors.length ? problem : null;
   return html`<${Dialog} title=${isNew ? "Make an account" : "Sign in"} kind="small" onclose=${close}>
     ${reason && html`<p class="lead">${reason}</p>`}
     <form class="account" onSubmit=${send}>
-      <${Field} label="Handle" ...${field("handle")} hint=${isNew ? "What others write after @. Letters, digits and _." : undefined} autocomplete="username" autocapitalize="none" spellcheck="false" autofocus />
+      <${Field} label="Handle" ...${field("handle")} hint=${isNew ? "What others write after @: a to z, digits and _." : undefined} autocomplete="username" autocapitalize="none" spellcheck="false" autofocus />
       ${isNew && html`<${Field} key="name" label="Name" ...${field("display_name")} hint="What others see beside your words." autocomplete="nickname" />`}
       <${Field} label="Password" ...${field("password")} type="password" hint=${isNew ? "At least 8 characters." : undefined} autocomplete=${isNew ? "new-password" : "current-password"} />
       <${Trouble} problem=${general}>${isNew ? "We couldn't make your account." : "We couldn't sign you in."}<//>

@@ -72,7 +72,7 @@ function Form({ topic, place, onpost, onclose }) {
     <label class="field"><span>What's on your mind?</span>
       <textarea ref=${area} rows="4" value=${draft.body} onInput=${(event) => { grow(event.target); set({ body: event.target.value }); }} /></label>
     <${Counter} text=${draft.body} most=${most} />
-    <${Choosing} photos=${photos} setPhotos=${setPhotos} most=${config.value?.limits?.media ?? 4} />
+    <${Choosing} photos=${photos} setPhotos=${setPhotos} most=${config.value?.limits?.media ?? 10} />
     ${warned && html`<${Field} label="What should people know before they read it?" hint="For example: low mood, food. It hides your post until somebody asks." value=${draft.warning} maxlength="200" oninput=${(warning) => set({ warning })} />`}
     <div class="row">
       <label class="check"><input type="checkbox" checked=${warned} onChange=${(event) => setWarned(event.target.checked)} /> Content warning</label>

@@ -16,7 +16,7 @@ export function PostPage({ id }) {
     document.title = `${(!hidden && post.title) || (post && !gone ? `A post by ${post.author.display_name}` : "A post")} · Chorus`;
   }, [post, gone]);
   if (gone || (status === "failed" && problem.status === 404)) {
-    return html`<h1 tabindex="-1">This post is gone</h1><${Empty} title="It was taken away, or it was never here."><a class="tag" href="/">See all topics</a><//>`;
+    return html`<h1 tabindex="-1">This post is gone</h1><${Empty} title="It was taken away, or it was never here."><br /><a class="tag" href="/">See all topics</a><//>`;
   }
   if (!post) {
     return status === "failed"

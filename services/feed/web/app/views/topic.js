@@ -19,14 +19,14 @@ export function TopicPage({ slug, sort, kind }) {
     document.title = `${topic?.name ?? slug} · Chorus`;
   }, [slug, topic?.name]);
   if (status === "failed" && problem.status === 404) {
-    return html`<h1 tabindex="-1">#${slug}</h1><${Empty} title="There is no such topic yet.">Write a post with <b>#${slug}</b> in it, and it begins. <a class="tag" href="/">See all topics</a><//>`;
+    return html`<h1 tabindex="-1">#${slug}</h1><${Empty} title="There is no such topic yet.">Write a post with <b>#${slug}</b> in it, and it begins. <br /><a class="tag" href="/">See all topics</a><//>`;
   }
   return html`
     ${topic ? html`<${Header} topic=${topic} />`
     : status === "failed" ? html`<h1 tabindex="-1">#${slug}</h1><${Failed} what="this topic" problem=${problem} again=${again} />`
     : html`<h1 class="unseen" tabindex="-1">#${slug}</h1><${Skeleton} kind="header" count=${1} label="Loading the topic" />`}
     <${Orders} slug=${slug} sort=${sort} kind=${kind} />
-    ${topic && html`<${Compose} key=${slug} topic=${topic} />`}
+    ${topic ? html`<${Compose} key=${slug} topic=${topic} />` : status === "loading" && html`<div class="compose" aria-hidden="true" />`}
     <${Feed} key=${feedKey(slug, { sort, kind })} slug=${slug} sort=${sort} kind=${kind} />`;
 }
 

@@ -1,0 +1,301 @@
+"""The page's own modules in a real browser, without a server: files come from the folder, the socket is the test's.
+
+Here stand the rules that no journey shows surely: facts twice, late or out of order, and each way a socket can end.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
+
+from services.feed.api.pages import WEB
+
+ORIGIN = "http://page.test"
+SOCKET = "ws://page.test/v1/live"
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """An empty page whose modules are the folder's."""
+    page = chromium.new_page()
+
+    def serve(route: Any) -> None:
+        path = WEB / route.request.url.removeprefix(ORIGIN + "/")
+        if path.is_file():
+            route.fulfill(body=path.read_bytes(), content_type="text/javascript")
+        else:
+            route.fulfill(body="<!doctype html><title>empty</title>", content_type="text/html")
+
+    page.route(ORIGIN + "/**", serve)
+    page.goto(ORIGIN)
+    yield page
+    page.close()
+
+
+def post(number: int, *, version: int = 1, counts: int = 0, total: int = 0, body: str = "", **more: Any) -> Json:
+    return {
+        "id": str(number),
+        "kind": "post",
+        "author": {"id": "7", "handle": "bo", "display_name": "Bo"},
+        "title": None,
+        "body": body or f"version {version}",
+        "entities": [],
+        "topics": ["sleep"],
+        "media": [],
+        "content_warning": None,
+        "counts": {"reactions": {}, "reaction_total": total, "comments": 0, "version": counts},
+        "version": version,
+        "created_at": "2026-01-02T03:04:05Z",
+        "edited_at": None,
+        **more,
+    }
+
+
+def folded(page: Page, steps: str, **given: Any) -> Any:
+    """What `steps` (JavaScript with F: fold.js, state: one feed of post 10, at: a place in the log) gives."""
+    script = f"""async (given) => {{
+      const F = await import("{ORIGIN}/app/fold.js");
+      const at = (seq) => ({{ log: 0, seq }});
+      let state = F.keepFeed(F.EMPTY, "sleep||", {{ slug: "sleep" }},
+        {{ items: [{{ ...given.first, mine: {{ reaction: null }} }}], next: null }}, {{ epoch: 7, seq: [50] }});
+      {steps}
+    }}"""
+    return page.evaluate(script, {"first": post(10), **given})
+
+
+def test_versions_guard_words_and_counts_apart(page: Page) -> None:
+    steps = """
+      for (const event of given.events) state = F.fold(state, event, at(60), null);
+      return [state.posts[10].body, state.posts[10].counts.reaction_total];
+    """
+    edited = {"type": "post.edited", "post": post(10, version=2, counts=0)}
+    counted = {
+        "type": "counts.changed",
+        "post_id": "10",
+        "counts": post(10, counts=5, total=4)["counts"],
+    }
+    older = {"type": "counts.changed", "post_id": "10", "counts": post(10, counts=3, total=9)["counts"]}
+    stale = {"type": "post.edited", "post": post(10, version=1, counts=1, total=1)}
+    for order in ([edited, counted, older, stale], [counted, stale, edited, older], [older, counted, edited, edited]):
+        assert folded(page, steps, events=order) == ["version 2", 4]
+
+
+def test_a_deleted_post_never_comes_back(page: Page) -> None:
+    steps = """
+      state = F.fold(state, { type: "post.deleted", post_id: "10", version: 2 }, at(60), null);
+      state = F.sweepPost(state, "10");
+      state = F.fold(state, { type: "post.edited", post: given.first }, at(61), null);
+      state = F.keepFeed(state, "sleep||", { slug: "sleep" }, { items: [given.first], next: null },
+        { epoch: 7, seq: [55] });
+      return [state.feeds["sleep||"].ids, state.feeds["sleep||"].waiting];
+    """
+    assert folded(page, steps) == [[], []]
+
+
+def test_others_posts_wait_and_ones_own_are_shown_at_once(page: Page) -> None:
+    steps = """
+      state = F.fold(state, { type: "post.created", post: given.theirs }, at(60), "8");
+      state = F.fold(state, { type: "post.created", post: given.theirs }, at(60), "8");
+      state = F.fold(state, { type: "post.created", post: given.own }, at(61), "8");
+      const { ids, waiting } = state.feeds["sleep||"];
+      return [ids, waiting, F.showWaiting(state, "sleep||").feeds["sleep||"].ids];
+    """
+    own = post(12, author={"id": "8", "handle": "ada", "display_name": "Ada"})
+    assert folded(page, steps, theirs=post(11), own=own) == [["12", "10"], ["11"], ["12", "11", "10"]]
+
+
+def test_an_edit_that_moves_a_post_takes_it_out_of_the_feed(page: Page) -> None:
+    steps = """
+      state = F.fold(state, { type: "post.edited", post: given.moved }, at(60), null);
+      return state.feeds["sleep||"].ids;
+    """
+    assert folded(page, steps, moved=post(10, version=2, topics=["tea"])) == []
+
+
+def test_a_late_read_does_not_undo_a_newer_reaction_of_mine(page: Page) -> None:
+    steps = """
+      state = F.fold(state, { type: "mine.changed", post_id: "10", comment_id: null, reaction: "hug" }, at(60), "8");
+      state = F.keepPosts(state, [{ ...given.first, mine: { reaction: null } }], { epoch: 7, seq: [55] });
+      const late = state.posts[10].mine.reaction;
+      state = F.keepPosts(state, [{ ...given.first, mine: { reaction: "joy" } }], { epoch: 7, seq: [70] });
+      state = F.fold(state, { type: "mine.changed", post_id: "10", comment_id: null, reaction: "hug" }, at(60), "8");
+      return [late, state.posts[10].mine.reaction];
+    """
+    assert folded(page, steps) == ["hug", "joy"]
+
+
+def test_a_wish_counts_until_the_counts_have_moved(page: Page) -> None:
+    steps = """
+      state = F.wish(state, "10", "hug");
+      const before = F.seen(state.posts[10], state.wishes[10]);
+      state = F.fold(state, { type: "counts.changed", post_id: "10", counts: given.counts }, at(60), "8");
+      const after = F.seen(state.posts[10], state.wishes[10]);
+      return [before.reaction_total, before.mine, after.reaction_total, after.mine];
+    """
+    assert folded(page, steps, counts=post(10, counts=1, total=1)["counts"]) == [1, "hug", 1, "hug"]
+
+
+def test_numbers_round_down_and_lines_leave_out_zeros(page: Page) -> None:
+    script = f"""async () => {{
+      const T = await import("{ORIGIN}/app/text.js");
+      return [
+        [0, 7, 999, 1000, 1834, 1899, 9999, 12000, 12431, 301222, 999999, 1000000, 2590000].map(T.abbreviate),
+        [T.countLine({{ reaction_total: 1, comments: 0 }}), T.countLine({{ reaction_total: 0, comments: 0 }}),
+         T.countLine({{ reaction_total: 27, comments: 6 }})],
+        T.pieces("a 😮‍💨 #Tag", [{{ type: "tag", slug: "tag", start: 6, end: 10 }}]).map((each) => each.text),
+      ];
+    }}"""
+    numbers, lines, pieces = list[Any](page.evaluate(script))
+    told = "0 7 999 1K 1.8K 1.8K 9.9K 12K 12.4K 301K 999K 1M 2.5M"
+    assert numbers == told.split()
+    assert lines == [["1 reaction"], [], ["27 reactions", "6 comments"]]
+    assert pieces == ["a 😮‍💨 ", "#Tag"]
+
+
+class Gateway:
+    """The other side of the sockets: what was sent, by connection."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.sockets: list[WebSocketRoute] = []
+        self.sent: list[list[Json]] = []
+        page.route_web_socket(SOCKET, self._accept)
+
+    def _accept(self, socket: WebSocketRoute) -> None:
+        frames: list[Json] = []
+        self.sockets.append(socket)
+        self.sent.append(frames)
+        socket.on_message(lambda data: self._take(socket, frames, json.loads(data)))
+
+    def _take(self, socket: WebSocketRoute, frames: list[Json], frame: Json) -> None:
+        frames.append(frame)
+        asked = frame.get("subscribe", frame.get("channels", []))
+        if frame["type"] == "hello":
+            socket.send(json.dumps({"type": "welcome", "epoch": 7, "logs": 1, "ping_interval": 25}))
+        if frame["type"] in ("hello", "subscribe"):
+            for one in asked:
+                as_of = one.get("since", {"epoch": 7, "seq": [50]})
+                told = {"type": "subscribed", "id": frame["id"], "channel": one["channel"], "as_of": as_of}
+                socket.send(json.dumps(told))
+
+    def tell(self, **frame: Any) -> None:
+        """A frame on the newest connection."""
+        self.sockets[-1].send(json.dumps(frame))
+
+    def event(self, prev: int, seq: int) -> None:
+        self.tell(type="event", channel="post:1", log=0, prev=prev, seq=seq, event={"type": "x", "n": seq})
+
+    def until(self, script: str) -> None:
+        """Wait for a condition in the page."""
+        self.page.wait_for_function(script, timeout=15_000)
+
+
+@pytest.fixture
+def gateway(page: Page) -> Gateway:
+    """A gateway, and a client that follows post:1 from 50; `calls` counts tickets, `got` are events."""
+    gateway = Gateway(page)
+    page.evaluate(f"""async () => {{
+      const {{ Live }} = await import("{ORIGIN}/live.js");
+      Object.assign(window, {{ got: [], states: [], calls: 0, resets: [], ready: 0 }});
+      window.live = new Live({{
+        url: "{SOCKET}", random: () => 0.02,
+        ticket: async () => `ticket ${{++window.calls}}`,
+        onstate: (now) => window.states.push(now.state),
+      }});
+      live.subscribe("post:1", {{ epoch: 7, seq: [50] }}, {{
+        event: (event) => got.push(event.n), ready: () => (window.ready += 1), reset: (reason) => resets.push(reason),
+      }});
+    }}""")
+    gateway.until("ready === 1")
+    return gateway
+
+
+def test_a_gap_is_asked_for_from_the_position_held(gateway: Gateway) -> None:
+    gateway.event(50, 52)
+    gateway.event(60, 61)
+    gateway.until("ready === 2")
+    assert gateway.sent[-1][-1]["channels"] == [{"channel": "post:1", "since": {"epoch": 7, "seq": [52]}}]
+    assert gateway.page.evaluate("got") == [52]
+
+
+@pytest.mark.parametrize("code", [4000, 4001, 4002, 4006, 4007, 1006, 1012])
+def test_below_4500_it_comes_back_from_its_position_with_a_fresh_ticket(gateway: Gateway, code: int) -> None:
+    gateway.event(50, 55)
+    gateway.until("got.length === 1")
+    # A browser can't send 1006 or 1012 by itself; route() closes without a code then, which arrives as 1005.
+    gateway.sockets[-1].close(code=code if code >= 4000 else None)
+    gateway.until("ready === 2")
+    hello = gateway.sent[-1][0]
+    assert hello["subscribe"] == [{"channel": "post:1", "since": {"epoch": 7, "seq": [55]}}]
+    assert hello["token"] == "ticket 2"
+    assert "waiting" in gateway.page.evaluate("states")
+
+
+@pytest.mark.parametrize("code", [4500, 4501, 4503, 4505])
+def test_from_4500_on_it_stays_away_until_it_is_told_to_come_back(gateway: Gateway, code: int) -> None:
+    gateway.sockets[-1].close(code=code)
+    gateway.until("live.state.state === 'stopped'")
+    gateway.page.evaluate("live.reconnect()")
+    gateway.until("ready === 2")
+    assert len(gateway.sockets) == 2
+
+
+def test_a_reset_ends_the_subscription_and_tells_why(gateway: Gateway) -> None:
+    gateway.tell(type="reset", channel="post:1", reason="too_old")
+    gateway.until("resets.length === 1")
+    gateway.event(50, 51)
+    gateway.sockets[-1].close(code=4000)
+    gateway.until("states.filter((state) => state === 'live').length === 2")
+    assert gateway.sent[-1][0]["subscribe"] == []
+    assert gateway.page.evaluate("[got, resets]") == [[], ["too_old"]]
+
+
+def test_expiring_credentials_are_renewed_and_a_drain_is_left_in_its_slot(gateway: Gateway) -> None:
+    gateway.tell(type="expiring", **{"in": 60})
+    gateway.until("calls === 2")
+    # wait_for_function turns the loop, so the frame that followed the ticket has come.
+    gateway.tell(type="drain", **{"in": 0.2})
+    gateway.until("ready === 2")
+    assert gateway.sent[0][-1] == {"type": "renew", "id": gateway.sent[0][-1]["id"], "token": "ticket 2"}
+    assert "waiting" not in gateway.page.evaluate("states")
+
+
+def test_jitter_is_full_and_doubles_to_thirty_seconds(page: Page) -> None:
+    script = f"""async () => {{
+      const {{ backoff }} = await import("{ORIGIN}/live.js");
+      return [0, 1, 2, 3, 4, 5, 6, 20].map((failures) => [backoff(failures, () => 0), backoff(failures, () => 1)]);
+    }}"""
+    longest = [1, 2, 4, 8, 16, 30, 30, 30]
+    assert page.evaluate(script) == [[0, seconds * 1000] for seconds in longest]
+
+
+def test_drafts_keep_words_and_their_key_until_the_words_change(page: Page) -> None:
+    script = f"""async () => {{
+      const D = await import("{ORIGIN}/app/drafts.js");
+      const first = D.keyFor(undefined, {{ body: "a" }});
+      D.keep("topic:sleep", {{ body: "a", sent: first }});
+      const again = D.keyFor(D.load("topic:sleep").sent, {{ body: "a" }});
+      const other = D.keyFor(again, {{ body: "b" }});
+      D.forget("topic:sleep");
+      return [again.key === first.key, other.key === first.key, D.load("topic:sleep")];
+    }}"""
+    assert page.evaluate(script) == [True, False, {}]
+
+
+def test_index_preloads_every_module_and_links_every_style(page: Page) -> None:
+    shell = (WEB / "index.html").read_text()
+    for path in sorted(WEB.rglob("*.js")) + sorted(WEB.rglob("*.css")):
+        assert f"/web/@/{path.relative_to(WEB).as_posix()}" in shell
+    expect(page).to_have_title("empty")
+
+
+def test_styles_name_colours_in_the_tokens_alone() -> None:
+    literal = re.compile(r"#[0-9a-f]{3,8}\b|\b(?:rgb|hsl|oklch)a?\(", re.IGNORECASE)
+    for path in sorted(Path(WEB / "styles").glob("*.css")):
+        if path.name != "tokens.css":
+            assert not literal.findall(path.read_text()), path.name
