@@ -1,0 +1,180 @@
+"""Who is told what, and when it is taken away again."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from services.notify.inbox.notifier import Notifier
+from services.notify.inbox.recipients import Authors, Written, notices_of
+from shared.ids import new_id
+from shared.postgres import Pool
+from tests.notify.inbox.community import Community
+from tests.notify.inbox.driving import catch_up, inbox, kinds
+
+
+async def test_a_comment_on_your_post_is_told(community: Community, notifier: Notifier, pool: Pool) -> None:
+    ann, bob = await community.members(["ann", "bob"])
+    post = await community.post(ann)
+    comment = await community.comment(bob, post)
+    await catch_up(notifier, community, pool)
+    [line] = (await inbox(pool, ann)).items
+    assert (line.kind, line.actor, line.post_id, line.comment_id) == ("comment", bob.author, post.id, comment.id)
+    assert not line.read
+    assert await kinds(pool, bob) == []
+
+
+async def test_an_answer_to_your_comment_is_told(community: Community, notifier: Notifier, pool: Pool) -> None:
+    ann, bob, cat = await community.members(["ann", "bob", "cat"])
+    post = await community.post(ann)
+    first = await community.comment(bob, post)
+    await community.comment(cat, post, parent=first)
+    await catch_up(notifier, community, pool)
+    assert await kinds(pool, bob) == [("reply", "cat")]
+    assert await kinds(pool, ann) == [("comment", "cat"), ("comment", "bob")]
+
+
+async def test_a_mention_in_a_post_and_in_a_comment_is_told(
+    community: Community, notifier: Notifier, pool: Pool
+) -> None:
+    ann, bob = await community.members(["ann", "bob"])
+    post = await community.post(ann, mentions=[bob, ann])
+    await community.comment(ann, post, mentions=[bob])
+    await catch_up(notifier, community, pool)
+    assert await kinds(pool, bob) == [("mention", "ann")] * 2
+    assert await kinds(pool, ann) == []
+
+
+async def test_one_comment_tells_one_recipient_once_and_a_mention_outranks_a_reply(
+    community: Community, notifier: Notifier, pool: Pool
+) -> None:
+    ann, bob, cat = await community.members(["ann", "bob", "cat"])
+    post = await community.post(ann)
+    own = await community.comment(ann, post)
+    theirs = await community.comment(bob, post)
+    await community.comment(cat, post, parent=own, mentions=[ann])
+    await community.comment(cat, post, parent=own)
+    await community.comment(cat, post, parent=theirs, mentions=[ann])
+    await catch_up(notifier, community, pool)
+    assert await kinds(pool, ann) == [("mention", "cat"), ("reply", "cat"), ("mention", "cat"), ("comment", "bob")]
+
+
+async def test_an_edit_tells_only_those_it_newly_mentions(community: Community, notifier: Notifier, pool: Pool) -> None:
+    ann, bob, cat = await community.members(["ann", "bob", "cat"])
+    post = await community.post(ann, mentions=[bob])
+    comment = await community.comment(bob, post)
+    await catch_up(notifier, community, pool)
+    await community.edit_post(post, mentions=[bob, cat])
+    await community.edit_comment(comment, mentions=[ann, cat])
+    await community.edit_post(post, mentions=[cat])
+    await catch_up(notifier, community, pool)
+    assert await kinds(pool, bob) == [("mention", "ann")]
+    assert await kinds(pool, cat) == [("mention", "bob"), ("mention", "ann")]
+    assert await kinds(pool, ann) == [("comment", "bob")]
+
+
+@pytest.mark.parametrize("on_comment", [False, True])
+async def test_a_reaction_is_told_once_and_taken_back_with_it(
+    community: Community, notifier: Notifier, pool: Pool, on_comment: bool
+) -> None:
+    ann, bob, cat = await community.members(["ann", "bob", "cat"])
+    post = await community.post(bob if on_comment else ann)
+    target = await community.comment(ann, post) if on_comment else post
+    await community.react(bob, target, "heart")
+    await community.react(cat, target, "joy")
+    await community.react(ann, target, "joy")
+    await catch_up(notifier, community, pool)
+    assert await kinds(pool, ann) == [("reaction", "cat"), ("reaction", "bob")]
+    await community.react(bob, target, "hug")
+    await catch_up(notifier, community, pool)
+    assert len(await kinds(pool, ann)) == 2
+    await community.react(bob, target, None)
+    await catch_up(notifier, community, pool)
+    assert await kinds(pool, ann) == [("reaction", "cat")]
+    types = [kind for _, kind, _ in await community.told(ann)]
+    assert types == ["notification.changed"] * 2 + ["notification.removed"]
+
+
+async def test_a_reaction_withdrawn_before_it_was_handled_tells_nobody(
+    community: Community, notifier: Notifier, pool: Pool
+) -> None:
+    ann, bob = await community.members(["ann", "bob"])
+    post = await community.post(ann)
+    await community.react(bob, post, "heart")
+    await community.react(bob, post, None)
+    await catch_up(notifier, community, pool)
+    assert await community.told(ann) == []
+
+
+async def test_deleting_a_comment_takes_its_lines_away_and_leaves_the_answers(
+    community: Community, notifier: Notifier, pool: Pool
+) -> None:
+    ann, bob, cat = await community.members(["ann", "bob", "cat"])
+    post = await community.post(ann)
+    comment = await community.comment(bob, post, mentions=[cat])
+    await community.comment(cat, post, parent=comment)
+    await community.react(ann, comment, "heart")
+    await catch_up(notifier, community, pool)
+    await community.delete_comment(comment)
+    await catch_up(notifier, community, pool)
+    assert await kinds(pool, ann) == [("comment", "cat")]
+    assert await kinds(pool, bob) == [("reply", "cat")]
+    assert await kinds(pool, cat) == []
+    _, kind, fields = (await community.told(cat))[-1]
+    assert (kind, fields["unread"]) == ("notification.removed", 0)
+
+
+async def test_deleting_a_post_takes_everything_about_it_away(
+    community: Community, notifier: Notifier, pool: Pool
+) -> None:
+    ann, bob, cat = await community.members(["ann", "bob", "cat"])
+    post, other = await community.post(ann, mentions=[cat]), await community.post(ann)
+    comment = await community.comment(bob, post)
+    await community.comment(cat, post, parent=comment)
+    await community.react(bob, post, "heart")
+    await community.comment(bob, other)
+    await catch_up(notifier, community, pool)
+    await community.delete_post(post)
+    await catch_up(notifier, community, pool)
+    assert await kinds(pool, ann) == [("comment", "bob")]
+    assert await kinds(pool, bob) == []
+    assert await kinds(pool, cat) == []
+
+
+async def test_what_is_deleted_before_it_was_handled_tells_nobody(
+    community: Community, notifier: Notifier, pool: Pool
+) -> None:
+    ann, bob = await community.members(["ann", "bob"])
+    post = await community.post(ann)
+    await community.delete_comment(await community.comment(bob, post))
+    await community.comment(bob, post)
+    await community.react(bob, post, "heart")
+    await community.delete_post(post)
+    await catch_up(notifier, community, pool)
+    assert await community.told(ann) == []
+
+
+async def test_somebody_who_is_no_member_is_passed_over(community: Community, notifier: Notifier, pool: Pool) -> None:
+    ann, bob = await community.members(["ann", "bob"])
+    nobody = type(bob)(new_id(), "nobody")
+    await community.post(ann, mentions=[nobody, bob])
+    await catch_up(notifier, community, pool)
+    assert await kinds(pool, bob) == [("mention", "ann")]
+    assert await pool.fetchval("select count(*) from notify.notification") == 1
+
+
+async def test_types_from_another_release_are_passed_over(community: Community, notifier: Notifier, pool: Pool) -> None:
+    ann, bob = await community.members(["ann", "bob"])
+    await community.append_raw("7", "poll.closed", b'{"poll":1}')
+    await community.append_raw("x", "topic.reloaded", b'{"slug":"x"}')
+    await community.post(ann, mentions=[bob])
+    await catch_up(notifier, community, pool)
+    assert await kinds(pool, bob) == [("mention", "ann")]
+    assert await pool.fetchval("select count(*) from notify.dead_letter") == 0
+
+
+def test_precedence_holds_whatever_the_order_of_the_text() -> None:
+    written = Written(post_id=1, comment_id=2, parent=3, actor=9, mentions=(5, 9), answers=True, at=datetime.now(UTC))
+    told = notices_of(written, Authors(posts={1: 5}, comments={3: 5}))
+    assert [(notice.recipient, notice.kind) for notice in told] == [(5, "mention")]
+    told = notices_of(written, Authors(posts={1: 4}, comments={3: 4}))
+    assert [(notice.recipient, notice.kind) for notice in told] == [(4, "reply"), (5, "mention")]
