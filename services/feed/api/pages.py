@@ -116,8 +116,8 @@ def page_routes(*, live_url: str, notify_url: str, folder: Path = WEB) -> list[A
         return assets["live.js"].answer(request, module_headers)
 
     @route("/web/{path:path}", http_method=READ, name="assets", include_in_schema=False, sync_to_thread=False)
-    def static(request: Request[Any, Any, Any], path: Path) -> Response[bytes]:
-        first, _, name = path.as_posix().lstrip("/").partition("/")
+    def static(request: Request[Any, Any, Any]) -> Response[bytes]:
+        first, _, name = str(request.path_params["path"]).lstrip("/").partition("/")
         if first == digest and name in assets:
             return assets[name].answer(request, {"Cache-Control": "public, max-age=31536000, immutable"})
         # Another release's folder answers with this one's file: a page open across a deploy still gets its modules.

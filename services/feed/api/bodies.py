@@ -1,0 +1,166 @@
+"""What may be sent: one Struct a call, and the checks that a type can't say.
+
+Unknown fields are refused, and every fault is named at once: those of types and lengths beside those of content.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from services.feed import text
+from shared.decoding import decode_body
+from shared.errors import Fault, Invalid
+from shared.ids import parse_id
+
+BODY_MAX = 5000
+LINE_MAX = 200
+"""Code points of a title and of a content warning: a line, on any screen a few."""
+TOPICS_MAX = 100
+MEDIA_MAX = 10
+
+Check = Callable[[Any], list[Fault]]
+B = TypeVar("B", bound="Body")
+
+Version = Annotated[int, Meta(ge=1, le=2**31 - 1, description="The version that you read.")]
+Words = Annotated[str, Meta(min_length=1, max_length=BODY_MAX, description="Taken exactly as it is.")]
+Line = Annotated[str, Meta(min_length=1, max_length=LINE_MAX)]
+Id = Annotated[str, Meta(min_length=1, max_length=19, pattern="^[1-9][0-9]*$", description="An id.")]
+Tag = Annotated[str, Meta(min_length=1, max_length=text.MAX_TAG, description="A topic in any spelling.")]
+Tags = Annotated[list[Tag], Meta(max_length=TOPICS_MAX)]
+MediaIds = Annotated[list[Id], Meta(max_length=MEDIA_MAX, description="Your own photos, each in one post.")]
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every body has in common."""
+
+
+class SignUp(Body, frozen=True, kw_only=True):
+    """A new account."""
+
+    handle: Annotated[str, Meta(min_length=3, max_length=30, pattern="^[a-z0-9_]+$", description="Yours for good.")]
+    display_name: Annotated[str, Meta(min_length=1, max_length=80)]
+    password: Annotated[str, Meta(min_length=8, max_length=200)]
+
+
+class SignIn(Body, frozen=True, kw_only=True):
+    """A handle and its password; with `cookie` a browser's session, without a bearer token."""
+
+    handle: Annotated[str, Meta(min_length=1, max_length=100)]
+    password: Annotated[str, Meta(min_length=1, max_length=200)]
+    cookie: bool = False
+
+
+class Renewal(Body, frozen=True, kw_only=True):
+    """Which kind of credentials: unset means the kind that asks."""
+
+    cookie: bool | UnsetType = UNSET
+
+
+class PostBody(Body, frozen=True, kw_only=True):
+    """A new post."""
+
+    body: Words
+    title: Line | None = None
+    kind: Literal["post", "story"] = "post"
+    topics: Tags = []
+    media: MediaIds = []
+    content_warning: Line | None = None
+
+
+class PostChange(Body, frozen=True, kw_only=True):
+    """What changes in a post; what is left out stays."""
+
+    version: Version
+    body: Words | UnsetType = UNSET
+    title: Line | UnsetType | None = UNSET
+    topics: Tags | UnsetType = UNSET
+    media: MediaIds | UnsetType = UNSET
+    content_warning: Line | UnsetType | None = UNSET
+
+
+class CommentBody(Body, frozen=True, kw_only=True):
+    """A new comment; `parent` is the comment it answers."""
+
+    body: Words
+    parent: Id | None = None
+
+
+class CommentChange(Body, frozen=True, kw_only=True):
+    """A comment's new words."""
+
+    version: Version
+    body: Words
+
+
+class ReactionBody(Body, frozen=True, kw_only=True):
+    """The one reaction that you set."""
+
+    kind: Annotated[str, Meta(min_length=1, max_length=50, description="One of the kinds in GET /v1/config.")]
+
+
+def read(raw: bytes, struct: type[B]) -> B:
+    """The `struct` that the JSON `raw` is. Raises Unparsable, or Invalid with every fault of types and of content."""
+    checks = _CHECKS.get(struct, {})
+    try:
+        body = decode_body(raw, struct)
+        given = {name: getattr(body, name) for name in checks}
+        faults: list[Fault] = []
+    except Invalid as error:
+        faults = error.errors
+        loose = msgspec.json.decode(raw)
+        wrong = {fault.field.split(".", 1)[0] for fault in faults}
+        given = {name: loose.get(name) for name in checks if name not in wrong} if isinstance(loose, dict) else {}
+    for name, check in checks.items():
+        value = given.get(name)
+        if value is not None and value is not UNSET:
+            faults = [*faults, *check(value)]
+    if faults:
+        raise Invalid(errors=faults)
+    return body
+
+
+def ids(given: list[str]) -> list[int]:
+    """The numbers behind ids that passed the checks here."""
+    return [int(each) for each in given]
+
+
+def _text(field: str, maximum: int, *, single_line: bool = False) -> Check:
+    return lambda value: text.check_text(value, field=field, maximum=maximum, single_line=single_line)
+
+
+def _topics(value: list[str]) -> list[Fault]:
+    return [fault for place, tag in enumerate(value) for fault in text.check_slug(tag, field=f"topics.{place}")]
+
+
+def _media(value: list[str]) -> list[Fault]:
+    faults = [fault for place, each in enumerate(value) for fault in _id(f"media.{place}")(each)]
+    if len(set(value)) < len(value):
+        faults.append(Fault(field="media", code="repeated", detail="A photo stands in a post once."))
+    return faults
+
+
+def _id(field: str) -> Check:
+    def check(value: str) -> list[Fault]:
+        if parse_id(value) is not None:
+            return []
+        return [Fault(field=field, code="not_found", detail="There is nothing with such an id.")]
+
+    return check
+
+
+_POST: dict[str, Check] = {
+    "body": _text("body", BODY_MAX),
+    "title": _text("title", LINE_MAX, single_line=True),
+    "topics": _topics,
+    "media": _media,
+    "content_warning": _text("content_warning", LINE_MAX, single_line=True),
+}
+_CHECKS: dict[type[Body], dict[str, Check]] = {
+    SignUp: {"handle": text.check_handle, "display_name": text.check_display_name},
+    PostBody: _POST,
+    PostChange: _POST,
+    CommentBody: {"body": _text("body", BODY_MAX), "parent": _id("parent")},
+    CommentChange: {"body": _text("body", BODY_MAX)},
+}

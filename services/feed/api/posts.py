@@ -1,0 +1,136 @@
+"""Posts, and reactions to them."""
+
+from typing import Any
+
+import msgspec
+from litestar import Response, delete, get, patch, post, put
+
+from services.feed.api.answers import first, gone, read_answer, written
+from services.feed.api.bodies import PostBody, PostChange, ReactionBody, ids
+from services.feed.api.context import Context
+from services.feed.api.doc import BODIES, READS, WRITES, Doc
+from services.feed.api.requests import Ask, body_of, context_of, id_in_path, id_of, key_of, member_of, viewer
+from services.feed.edits import Change
+from services.feed.posts import NewPost
+from shared.errors import Fault, Forbidden, Invalid, KeyReused, NotFound, Stale, TooMany
+from shared.wire import Post
+
+
+class AuthorsOnly(Forbidden):
+    """Stories are written by authors; nobody can become one yet."""
+
+    code = "authors_only"
+    title = "Stories are written by authors"
+    remedy = "Send it as a post: leave `kind` out."
+
+
+@post(
+    "/v1/posts",
+    opt={
+        "doc": Doc(
+            body=PostBody,
+            answer=Post,
+            status=201,
+            member=True,
+            key=True,
+            errors=(*BODIES, *WRITES, AuthorsOnly, KeyReused, TooMany),
+        )
+    },
+)
+async def create_post(request: Ask) -> Response[bytes]:
+    """Write a post. Tags in its text, and topics asked for, make their topics where there are none yet."""
+    context, member = context_of(request), await member_of(request)
+    body, key = await body_of(request, PostBody), await key_of(request)
+    if body.kind == "story":
+        raise AuthorsOnly
+    context.limits.writes.take(member.author.id)
+    new = NewPost(
+        title=body.title,
+        body=body.body,
+        topics=body.topics,
+        media=ids(body.media),
+        content_warning=body.content_warning,
+    )
+    answer = await context.posts.create(member, new, key)
+    context.waker.wake()
+    return first(answer)
+
+
+@get("/v1/posts/{post_id:str}", opt={"doc": Doc(answer=Post, conditional=True, errors=(*READS, NotFound))})
+async def read_post(request: Ask) -> Response[bytes]:
+    """One post."""
+    post_id, member = id_in_path(request, "post_id"), await viewer(request)
+    found = await context_of(request).posts.read(post_id, id_of(member))
+    return read_answer(request, found.body, found.as_of, member, bare=True)
+
+
+@patch(
+    "/v1/posts/{post_id:str}",
+    opt={"doc": Doc(body=PostChange, answer=Post, member=True, errors=(*BODIES, *WRITES, Forbidden, NotFound, Stale))},
+)
+async def change_post(request: Ask) -> Response[bytes]:
+    """Change your post; what you leave out stays. `version` is the one you read: a stale one is refused."""
+    context, member = context_of(request), await member_of(request)
+    post_id, body = id_in_path(request, "post_id"), await body_of(request, PostChange)
+    wanted = Change(
+        version=body.version,
+        title=body.title,
+        body=body.body,
+        topics=body.topics,
+        media=msgspec.UNSET if body.media is msgspec.UNSET else ids(body.media),
+        content_warning=body.content_warning,
+    )
+    found = await context.edits.change(post_id, member.id, wanted)
+    context.waker.wake()
+    return written(found.body, found.as_of)
+
+
+@delete(
+    "/v1/posts/{post_id:str}",
+    status_code=204,
+    opt={"doc": Doc(status=204, member=True, errors=(*WRITES, Forbidden, NotFound))},
+)
+async def delete_post(request: Ask) -> Response[None]:
+    """Delete your post, with its words, its photos and the thread below it."""
+    context, member = context_of(request), await member_of(request)
+    await context.edits.delete(id_in_path(request, "post_id"), member.id)
+    context.waker.wake()
+    return gone()
+
+
+@put(
+    "/v1/posts/{post_id:str}/reaction",
+    opt={"doc": Doc(body=ReactionBody, answer=Post, member=True, errors=(*BODIES, *WRITES, NotFound))},
+)
+async def react(request: Ask) -> Response[bytes]:
+    """Set your one reaction to a post. Setting the same again changes nothing."""
+    context, member = context_of(request), await member_of(request)
+    post_id, kind = id_in_path(request, "post_id"), await reaction_of(request, context)
+    found = await context.reactions.to_post(post_id, member.id, kind)
+    context.waker.wake()
+    return written(found.body, found.as_of)
+
+
+@delete(
+    "/v1/posts/{post_id:str}/reaction",
+    status_code=204,
+    opt={"doc": Doc(status=204, member=True, errors=(*WRITES, NotFound))},
+)
+async def withdraw(request: Ask) -> Response[None]:
+    """Take your reaction back. Without one nothing changes."""
+    context, member = context_of(request), await member_of(request)
+    await context.reactions.to_post(id_in_path(request, "post_id"), member.id, None)
+    context.waker.wake()
+    return gone()
+
+
+async def reaction_of(request: Ask, context: Context) -> str:
+    """The kind of reaction that was sent. Raises Invalid for one that this community doesn't have."""
+    kind = (await body_of(request, ReactionBody)).kind
+    if kind not in context.settings.reaction_kinds:
+        detail = f"One of {', '.join(context.settings.reaction_kinds)}."
+        raise Invalid(errors=[Fault(field="kind", code="unknown_value", detail=detail)])
+    return kind
+
+
+ROUTES: list[Any] = [create_post, read_post, change_post, delete_post, react, withdraw]

@@ -1,0 +1,89 @@
+"""Photos: taken in, attached to one post of their owner, served by id.
+
+A photo's bytes are in storage before its row is in Postgres: a row that can be seen can be served. Bytes whose row was
+never written, or has gone, stay behind unreachable; what they cost is space.
+"""
+
+import asyncpg
+
+from services.feed import rows
+from services.feed.images import Darkroom
+from services.feed.queries import QUERIES
+from services.feed.rows import now
+from services.feed.storage import Storage, variant_key
+from shared.errors import Fault, Invalid, NotFound
+from shared.ids import new_id
+from shared.postgres import Connection, Pool, acquire, retrying
+from shared.wire import Media
+
+
+class Photos:
+    """Takes photos in and gives their files."""
+
+    def __init__(self, pool: Pool, storage: Storage, darkroom: Darkroom) -> None:
+        self._pool = pool
+        self._storage = storage
+        self._darkroom = darkroom
+
+    async def take(self, owner_id: int, content: bytes, alt: str | None) -> Media:
+        """A photo that its owner may attach to a post. Raises what `images.process` raises."""
+        photo = await self._darkroom.process(content)
+        await self._storage.keep(photo)
+
+        async def attempt() -> Media:
+            media_id = new_id()
+            async with acquire(self._pool) as connection:
+                await QUERIES.create_media(
+                    connection,
+                    id=media_id,
+                    owner_id=owner_id,
+                    alt=alt,
+                    type=photo.type,
+                    width=photo.width,
+                    height=photo.height,
+                    digest=photo.digest,
+                    created_at=now(),
+                )
+            return rows.media(media_id, alt, photo.width, photo.height)
+
+        return await retrying(attempt)
+
+    async def file(self, media_id: int, size: str) -> tuple[str, bytes]:
+        """Media type and bytes of one size. Raises NotFound."""
+
+        async def attempt() -> asyncpg.Record | None:
+            async with acquire(self._pool) as connection:
+                row: asyncpg.Record | None = await QUERIES.media_file(connection, media_id=media_id)
+                return row
+
+        row = await retrying(attempt)
+        if row is None:
+            raise NotFound("There is no such photo.")
+        return row["type"], await self._storage.get(variant_key(row["digest"], size))
+
+
+async def lock(connection: Connection, ids: list[int], owner_id: int, post_id: int | None = None) -> list[Media]:
+    """Photos that a post may carry, in the order asked, held until the caller's transaction ends.
+
+    Raises Invalid, naming each that is not the owner's, not there, or carried by a post other than `post_id`.
+    """
+    found = {row["id"]: row for row in await QUERIES.lock_media(connection, ids=ids)}
+    faults, taken = [], []
+    for place, media_id in enumerate(ids):
+        row = found.get(media_id)
+        if row is None or row["owner_id"] != owner_id:
+            faults.append(Fault(field=f"media.{place}", code="not_found", detail="You have no such photo."))
+        elif row["post_id"] not in (None, post_id):
+            faults.append(Fault(field=f"media.{place}", code="taken", detail="Another post carries this photo."))
+        else:
+            taken.append(rows.media(media_id, row["alt"], row["width"], row["height"]))
+    if faults:
+        raise Invalid(errors=faults)
+    return taken
+
+
+async def replace(connection: Connection, post_id: int, ids: list[int], owner_id: int) -> None:
+    """The post carries these photos, in this order; those it no longer carries are gone. Raises like `lock`."""
+    await lock(connection, ids, owner_id, post_id)
+    await QUERIES.remove_media(connection, post_id=post_id, kept=ids)
+    await QUERIES.attach_media(connection, post_id=post_id, ids=ids)

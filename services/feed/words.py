@@ -1,0 +1,57 @@
+"""What a text says once it is taken: its entities with accounts behind its mentions, and the topics it names."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from services.feed import text
+from services.feed.accounts import ids_by_handle
+from shared.postgres import Connection
+from shared.wire import Entity
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a topic stands in a post: among those asked for, and among the tags of the text; None: not there."""
+
+    tag: str
+    asked: int | None
+    in_text: int | None
+
+
+def places(asked: list[str], found: list[text.Entity]) -> dict[str, Place]:
+    """A post's topics by slug: those asked for first, then in the order of the text, each once.
+
+    `asked` may hold any spelling; each must be a tag. The spelling kept is the first: asked for before written.
+    """
+    spelled: dict[str, str] = {}
+    asked_at: dict[str, int] = {}
+    text_at: dict[str, int] = {}
+    for spelling in asked:
+        slug = text.tag_slug(spelling)
+        assert slug is not None, "checked at the door"  # noqa: S101
+        spelled.setdefault(slug, spelling)
+        asked_at.setdefault(slug, len(asked_at))
+    for entity in found:
+        if isinstance(entity, text.Tag):
+            spelled.setdefault(entity.slug, entity.tag)
+            text_at.setdefault(entity.slug, len(text_at))
+    return {slug: Place(tag=tag, asked=asked_at.get(slug), in_text=text_at.get(slug)) for slug, tag in spelled.items()}
+
+
+async def resolve(connection: Connection, found: list[text.Entity]) -> list[Entity]:
+    """Entities as they travel: a mention of nobody is plain text."""
+    handles = list({entity.handle for entity in found if isinstance(entity, text.Mention)})
+    accounts = await ids_by_handle(connection, handles)
+    return [sent for entity in found if (sent := wired(entity, accounts)) is not None]
+
+
+def wired(entity: text.Entity, accounts: Mapping[str, int]) -> Entity | None:
+    """An entity as it travels; None for a mention of a handle that is not in `accounts`."""
+    if isinstance(entity, text.Tag):
+        return Entity(type="tag", start=entity.start, end=entity.end, slug=entity.slug)
+    if isinstance(entity, text.Link):
+        return Entity(type="link", start=entity.start, end=entity.end, url=entity.url)
+    account_id = accounts.get(entity.handle)
+    if account_id is None:
+        return None
+    return Entity(type="mention", start=entity.start, end=entity.end, account_id=str(account_id))
