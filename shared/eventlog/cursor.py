@@ -7,6 +7,6 @@ from shared.postgres import Connection, Pool
 async def head(connection: "Connection | Pool") -> Cursor:
     """The newest position of every log, in the caller's snapshot.
 
-    In a transaction that reads rows too, make it REPEATABLE READ, or call `eventlog.head_cursor()` in the same statement.
+    Beside rows of other statements it needs REPEATABLE READ; `eventlog.head_cursor()` in their own statement does not.
     """
     return Cursor.from_json(await connection.fetchval("SELECT eventlog.head_cursor()"))

@@ -6,7 +6,7 @@ import msgspec
 
 
 class Position(NamedTuple):
-    """A place in one log; written `epoch-seq`, which is also its id in the Redis stream. `seq` 0 is before the first."""
+    """A place in one log, written `epoch-seq`: its id in the Redis stream too. `seq` 0 is before the first."""
 
     epoch: int
     seq: int

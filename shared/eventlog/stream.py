@@ -95,8 +95,8 @@ class Stream:
         return last
 
     async def read(self, after: Position, *, count: int, block: float) -> list[tuple[Position, Entry]]:
-        """Entries after a position, oldest first; waits up to `block` seconds for the first. Holes are invisible here."""
-        async with asyncio.timeout(CALL_TIMEOUT + block):
+        """Entries after a position, oldest first; waits up to `block` < 1 second for one. Holes are invisible here."""
+        async with asyncio.timeout(CALL_TIMEOUT):
             found = await self._redis.xread({self.key: str(after)}, count=count, block=max(1, int(block * 1000)))
         if not found:
             return []

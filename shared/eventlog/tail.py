@@ -1,0 +1,251 @@
+"""Follow one log without a hole: from Redis while Redis has it, from Postgres for whatever it has not.
+
+Redis is believed for what it shows, never for what it does not: each entry must follow the one before, and Postgres's
+head is read beside it all the time. What another epoch is, Postgres alone decides.
+"""
+
+import asyncio
+import time
+from typing import Any, Literal
+
+import asyncpg
+from redis.asyncio import Redis
+
+from shared.errors import Busy
+from shared.eventlog.entries import TOMBSTONE, Entry, entry_of, floor, read_range, read_rows
+from shared.eventlog.position import Position
+from shared.eventlog.stream import UNAVAILABLE, Stream
+from shared.eventlog.watch import Answer, Watch
+from shared.postgres import Pool, acquire
+from shared.telemetry import get_logger
+
+__all__ = ["TOMBSTONE", "BehindFloor", "Entry", "EpochChanged", "Tail", "floor", "read_range"]
+
+log_ = get_logger(__name__)
+
+PAGE = 1_000
+"""Entries a batch at most: some 10 ms of work for whoever takes it."""
+CHECK_EVERY = 0.25
+"""Seconds between two looks at Postgres's head."""
+BLOCK = 0.2
+"""Seconds that a read of an idle stream waits: less than CHECK_EVERY, so that every answer is taken up in time."""
+POSTGRES_POLL = 0.025
+"""Seconds between two reads of an idle log from Postgres: as often as the sequencer looks by itself."""
+FRESH_WITHIN = 1.0
+"""Seconds since we last stood at Postgres's head, for `fresh`."""
+PAUSE = 0.25
+"""Seconds until Postgres is tried again when it is away."""
+
+_POSTGRES_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, Busy)
+
+
+class EpochChanged(Exception):
+    """Postgres may have lost history, and a new epoch was opened: what was read before need not be in it."""
+
+    def __init__(self, new_epoch: int) -> None:
+        self.new_epoch = new_epoch
+        super().__init__(f"the log is in epoch {new_epoch} now")
+
+
+class BehindFloor(Exception):
+    """Entries that should come next are gone by retention; `floor` is the oldest position still held."""
+
+    def __init__(self, after: int, floor: int) -> None:
+        self.floor = floor
+        super().__init__(f"entries {after + 1} to {floor - 1} are no longer held")
+
+
+class Tail:
+    """`async for batch in tail` gives non-empty lists of entries: dense, in order, each position once.
+
+    Starts after `start`, None for the head of that moment. It goes on while Redis or Postgres is away; `redis` must not
+    decode responses, None reads Postgres alone. Raises EpochChanged, again at every later step, and BehindFloor.
+    Cancelling a step loses nothing. One follower at a time.
+    """
+
+    def __init__(self, log: int, *, pool: Pool, redis: "Redis | None" = None, start: Position | None = None) -> None:
+        self.log = log
+        self.position = start or Position(0, 0)
+        self.pg_head = self.position.seq
+        self.source: Literal["redis", "postgres"] = "postgres"
+        self._pool = pool
+        self._stream = None if redis is None else Stream(redis, log)
+        self._heads = Watch(self._read_head, CHECK_EVERY)
+        self._redis_ends = Watch(self._read_redis_end, CHECK_EVERY)
+        self._install_id: str | None = None
+        self._begun = False
+        self._at_head = start is None
+        self._held: list[tuple[Position, Entry]] = []  # read from Redis, beyond a hole
+        self._dry = False  # the last read of Redis brought nothing
+        self._due = 0  # the head of one check ago
+        self._to_meet = (0.0, self.position.seq)  # when a head was asked for, and what it was
+        self._met_at = float("-inf")
+
+    @property
+    def fresh(self) -> bool:
+        """Whether we stood at Postgres's head at some moment of the last second."""
+        return time.monotonic() - self._met_at <= FRESH_WITHIN
+
+    def __aiter__(self) -> "Tail":
+        return self
+
+    async def __anext__(self) -> list[Entry]:
+        while not self._begun:
+            await self._begin()
+        while True:
+            if (answer := self._heads.poll()) is not None:
+                self._take_head(answer)
+            batch = await (self._from_redis() if self.source == "redis" else self._from_postgres())
+            if batch:
+                self._dry = False
+                self.position = Position(self.position.epoch, batch[-1].seq)
+                self._note_meeting()
+                return batch
+
+    async def aclose(self) -> None:
+        """Nothing is under way any more; the tail may be taken up again. Twice is safe."""
+        await self._heads.aclose()
+        await self._redis_ends.aclose()
+
+    async def _begin(self) -> None:
+        answer = await self._heads.ask_now()
+        if answer.value is None:
+            return await self._postgres_away(answer.error)
+        if self._at_head:
+            self.position = Position(*answer.value)
+        self._take_head(answer)
+        if self._stream is not None:
+            self._take_redis_end(await self._redis_ends.ask_now())
+        self._begun = True
+        return None
+
+    # Postgres's head: what must have come, and in which epoch we are.
+
+    async def _read_head(self) -> tuple[int, int]:
+        async with acquire(self._pool) as connection:
+            if self._install_id is None:
+                self._install_id = str(await connection.fetchval("SELECT id FROM eventlog.installation"))
+            row = await connection.fetchrow("SELECT epoch, seq FROM eventlog.head WHERE log = $1", self.log)
+        if row is None:
+            raise LookupError(f"there is no log {self.log}")
+        return row["epoch"], row["seq"]
+
+    def _take_head(self, answer: Answer[tuple[int, int]]) -> None:
+        if isinstance(answer.error, LookupError):
+            raise answer.error
+        if answer.value is None:
+            return
+        epoch, seq = answer.value
+        if epoch != self.position.epoch:
+            raise EpochChanged(epoch)
+        if self.source == "redis" and self._dry and self.position.seq < self._due:
+            self._leave_redis("behind")
+        self._due = self.pg_head = seq
+        self._to_meet = (answer.asked_at, seq)
+        self._note_meeting()
+
+    def _note_meeting(self) -> None:
+        asked_at, seq = self._to_meet
+        if self.position.seq >= seq:
+            self._met_at = max(self._met_at, asked_at)
+
+    async def _meet_head(self) -> None:
+        answer = await self._heads.ask_now()
+        if answer.value is None:
+            await self._postgres_away(answer.error)
+        self._take_head(answer)
+
+    async def _postgres_away(self, error: Exception | None) -> None:
+        if isinstance(error, LookupError | asyncpg.SyntaxOrAccessError) or not isinstance(error, _POSTGRES_AWAY):
+            raise error or AssertionError("neither a value nor an error")
+        log_.warning("tail_without_postgres", log=self.log, error=repr(error))
+        await asyncio.sleep(PAUSE)
+
+    # Redis: fast, and checked.
+
+    async def _from_redis(self) -> list[Entry]:
+        pairs = [pair for pair in self._held if pair[0].seq > self.position.seq]
+        self._held = []
+        if not pairs and self._stream is not None:
+            try:
+                pairs = await self._stream.read(self.position, count=PAGE, block=BLOCK)
+            except (*UNAVAILABLE, KeyError, ValueError) as error:
+                self._leave_redis(repr(error))
+                return []
+        if not pairs:
+            self._dry = True
+            return []
+        if pairs[0][0].epoch != self.position.epoch:
+            self._leave_redis("another epoch")
+            await self._meet_head()
+            return []
+        batch = self._following(pairs)
+        if len(batch) < len(pairs):
+            self._held = pairs[len(batch) :]
+        return batch or await self._fill(pairs[0][0].seq - 1)
+
+    def _following(self, pairs: list[tuple[Position, Entry]]) -> list[Entry]:
+        """The entries that follow our position without a hole, in our epoch."""
+        first = self.position.seq + 1
+        batch: list[Entry] = []
+        for (epoch, seq), entry in pairs:
+            if epoch != self.position.epoch or seq != first + len(batch):
+                break
+            batch.append(entry)
+        return batch
+
+    def _leave_redis(self, why: str) -> None:
+        log_.warning("tail_left_redis", log=self.log, why=why, at=str(self.position))
+        self.source, self._held, self._dry = "postgres", [], False
+
+    async def _read_redis_end(self) -> Position | None:
+        if self._stream is None or await self._stream.install_id() != self._install_id:
+            return None
+        return await self._stream.last()
+
+    def _take_redis_end(self, answer: Answer[Position | None]) -> None:
+        end = answer.value
+        if end is not None and end.epoch == self.position.epoch and end.seq >= max(self.position.seq, self.pg_head):
+            log_.info("tail_follows_redis", log=self.log, at=str(self.position))
+            self.source = "redis"
+
+    # Postgres: slower, and complete.
+
+    async def _from_postgres(self) -> list[Entry]:
+        if self._stream is not None and (answer := self._redis_ends.poll()) is not None:
+            self._take_redis_end(answer)
+        batch = await self._next_of_postgres(2**62)
+        if not batch:
+            await asyncio.sleep(POSTGRES_POLL)
+        return batch
+
+    async def _fill(self, last: int) -> list[Entry]:
+        """What Redis left out, up to `last`. When Postgres has nothing there either, Redis is not ours to believe."""
+        batch = await self._next_of_postgres(last)
+        if not batch:
+            self._leave_redis("ahead of Postgres")
+            await self._meet_head()
+        return batch
+
+    async def _next_of_postgres(self, last: int) -> list[Entry]:
+        try:
+            async with acquire(self._pool) as connection:
+                rows = await read_rows(connection, self.log, self.position.seq, last, PAGE)
+                held = await floor(connection, self.log) if self._lacks(rows) else 0
+        except _POSTGRES_AWAY as error:
+            await self._postgres_away(error)
+            return []
+        if held > self.position.seq + 1:
+            raise BehindFloor(self.position.seq, held)
+        if rows and rows[-1]["epoch"] > self.position.epoch:
+            rows = [row for row in rows if row["epoch"] <= self.position.epoch]
+            if not rows:
+                await self._meet_head()
+        for n, row in enumerate(rows):
+            if row["seq"] != self.position.seq + 1 + n:
+                raise AssertionError(f"log {self.log} has no entry {self.position.seq + 1 + n}")
+        return [entry_of(row) for row in rows]
+
+    def _lacks(self, rows: list[Any]) -> bool:
+        """Whether what comes next is missing from rows that should begin with it."""
+        return rows[0]["seq"] != self.position.seq + 1 if rows else self.pg_head > self.position.seq
