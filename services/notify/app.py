@@ -1,0 +1,170 @@
+"""Composition root of the notify process: the only place where its objects meet.
+
+Acquired here and released in reverse: Postgres, Redis, the follower of the logs, the notifier. A task that breaks ends
+the process (`on_fatal`): its supervisor starts a whole one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import asyncpg
+from litestar import Litestar
+from litestar.openapi.config import OpenAPIConfig
+from redis.asyncio import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from services.notify.inbox.api import cors, inbox_routes
+from services.notify.inbox.notifier import Notifier
+from services.notify.live.codes import MARK_INTERVAL, Close
+from services.notify.live.connection import Timing
+from services.notify.live.credentials import Credentials
+from services.notify.live.credentials import queries as live_queries
+from services.notify.live.follower import Follower
+from services.notify.live.gateway import Gateway
+from services.notify.live.generation import Generation
+from services.notify.settings import NotifySettings
+from shared.postgres import Pool, acquire, open_pool
+from shared.telemetry import get_logger
+from shared.web import EXCEPTION_HANDLERS, RequestContext, health_routes
+
+log = get_logger(__name__)
+
+START_TIMEOUT = 30.0
+"""Seconds that a start waits for Postgres before it gives up, loudly."""
+LIVE_PATH = "/v1/live"
+
+
+class Notify:
+    """The ASGI application: sockets on LIVE_PATH go to the gateway, everything else to Litestar.
+
+    `on_fatal(error)` is called once when a background task broke; the caller ends the process.
+    """
+
+    def __init__(
+        self,
+        settings: NotifySettings,
+        *,
+        on_fatal: Callable[[BaseException], None],
+        timing: Timing | None = None,
+        mark_interval: float = MARK_INTERVAL,
+    ) -> None:
+        self.settings = settings
+        self._on_fatal = on_fatal
+        self._mark_interval = mark_interval
+        self._pool: Pool | None = None
+        self._redis: Redis | None = None
+        self._follower: Follower | None = None
+        timing = timing or Timing()
+        timing.ping = settings.ping_interval
+        self.gateway = Gateway(settings, self._generation, timing)
+        self._web = RequestContext(self._litestar(), "notify")
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """ASGI. Sockets bypass Litestar: its layers of frames would cost each idle socket several kilobytes."""
+        if scope["type"] == "websocket" and scope["path"] == LIVE_PATH:
+            await self.gateway(scope, receive, send)
+        else:
+            await self._web(scope, receive, send)
+
+    async def broken(self) -> dict[str, str]:
+        """What is broken, for /readyz."""
+        found: dict[str, str] = {}
+        if self.gateway.draining:
+            found["!draining"] = "This process is leaving."
+        found |= self._follower.broken() if self._follower else {"!ring": "Starting."}
+        try:
+            async with asyncio.timeout(2):
+                assert self._pool is not None  # noqa: S101 - opened before the first request
+                async with acquire(self._pool) as connection:
+                    await live_queries.alive(connection)
+        except Exception as error:
+            found["!postgres"] = type(error).__name__
+        if self._redis is not None:
+            try:
+                await self._redis.ping()
+            except (RedisError, OSError) as error:
+                found["redis"] = type(error).__name__
+        return found
+
+    def _generation(self) -> Generation | None:
+        return self._follower.current if self._follower else None
+
+    def _litestar(self) -> Litestar:
+        return Litestar(
+            route_handlers=[*inbox_routes, *health_routes(self.broken)],
+            lifespan=[self._lifespan],
+            exception_handlers=EXCEPTION_HANDLERS,
+            cors_config=cors(self.settings),
+            openapi_config=OpenAPIConfig(title="Chorus notify", version="1", path="/openapi", render_plugins=[]),
+            logging_config=None,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Litestar) -> AsyncIterator[None]:
+        settings = self.settings
+        async with AsyncExitStack() as stack:
+            pool = self._pool = await _patient_pool(settings)
+            stack.push_async_callback(_close_pool, pool)
+            app.state.pool, app.state.settings = pool, settings
+            redis = self._redis = _redis(settings.redis_url)
+            if redis is not None:
+                stack.push_async_callback(redis.aclose)
+            credentials = self.gateway.credentials = Credentials(pool, settings.secret_key)
+            stack.push_async_callback(credentials.close)
+            self._follower = Follower(
+                pool, redis, settings, mark_interval=self._mark_interval, on_retired=self.gateway.retire
+            )
+            await stack.enter_async_context(self._running("follower", self._follower.run()))
+            await stack.enter_async_context(self._running("notifier", Notifier(pool, redis).run()))
+            yield
+
+    @asynccontextmanager
+    async def _running(self, name: str, work: Any) -> AsyncIterator[None]:
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.critical("task_broke", task=name, exc_info=error)
+                self.gateway.close_all(Close.INTERNAL)
+                self._on_fatal(error)
+
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(ended)
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def _patient_pool(settings: NotifySettings) -> Pool:
+    deadline = asyncio.get_running_loop().time() + START_TIMEOUT
+    while True:
+        try:
+            return await open_pool(
+                settings.postgres_for_notify(),
+                application_name="chorus-notify",
+                min_size=1,
+                max_size=settings.notify_pool,
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            log.warning("postgres_awaited", error=repr(error))
+            await asyncio.sleep(0.3)
+
+
+async def _close_pool(pool: Pool) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), 3)
+    except TimeoutError:
+        pool.terminate()
+
+
+def _redis(url: str) -> "Redis | None":
+    if not url:
+        return None
+    # No retries of its own: who asks knows what to do without Redis, and must not wait for it.
+    return Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))

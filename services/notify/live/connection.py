@@ -1,0 +1,224 @@
+"""One socket's conversation: what each request does, and the timers that end it. Decoding is the session's, frames
+reach it from the hub. Everything but hello and renew is answered without an await.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+
+from services.notify.live import metrics
+from services.notify.live.codes import (
+    EXPIRING_NOTICE,
+    HELLO_TIMEOUT,
+    MAX_FRAME,
+    MAX_SUBSCRIPTIONS,
+    MESSAGES_PER_SECOND,
+    STALL_TIMEOUT,
+    TICKET_SESSION,
+    Close,
+)
+from services.notify.live.credentials import Credentials
+from services.notify.live.frames import (
+    PING,
+    Asked,
+    ErrorFrame,
+    Expiring,
+    Hello,
+    Limits,
+    Ping,
+    Pong,
+    Renew,
+    Renewed,
+    Request,
+    Subscribe,
+    Unsubscribe,
+    Unsubscribed,
+    Welcome,
+    encode,
+)
+from services.notify.live.generation import Generation
+from services.notify.live.protocol import LiveProtocol
+from services.notify.live.session import Ended, Refused, Session, asked_of
+from shared.auth import Principal
+from shared.visibility import may_subscribe, parse_channel
+
+LIMITS = Limits(frame_bytes=MAX_FRAME, subscriptions=MAX_SUBSCRIPTIONS, messages_per_second=MESSAGES_PER_SECOND)
+
+
+class Timing:
+    """Seconds; tests shorten them."""
+
+    hello = HELLO_TIMEOUT
+    stall = STALL_TIMEOUT
+    notice = EXPIRING_NOTICE
+    ticket = TICKET_SESSION
+    ping = 25.0
+
+
+class Connection:
+    """A socket with its session, within one generation. Its timers run from `open` to `close`."""
+
+    __slots__ = ("_expiry", "_generation", "_loop", "_pinged", "_progress", "_stall", "_tick", "_timing", "protocol")
+
+    def __init__(self, protocol: LiveProtocol, generation: Generation, timing: Timing) -> None:
+        self.protocol = protocol
+        self._generation = generation
+        self._timing = timing
+        self._loop = asyncio.get_running_loop()
+        self._expiry: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
+        self._pinged = 0.0
+        self._progress = (0, 0.0)
+        self._tick = self._loop.call_later(timing.ping, self._keep_alive)
+        protocol.on_pause = self._watch
+
+    def resume_with(self, session: Session) -> None:
+        """A drained write buffer counts as progress and lets the session go on."""
+
+        def resumed() -> None:
+            self._progress = (self.protocol.waiting(), self._loop.time())
+            self._generation.recovery.resume(session)
+
+        self.protocol.on_resume = resumed
+
+    def close(self) -> None:
+        """No timer runs any more. Safe twice."""
+        for timer in (self._expiry, self._stall, self._tick):
+            if timer is not None:
+                timer.cancel()
+        self.protocol.on_pause = self.protocol.on_resume = None
+
+    async def answer(self, session: Session, request: Request, credentials: Credentials) -> None:
+        """Does what `request` asks. Raises Refused and Ended."""
+        metrics.REQUESTS.labels(type(request).__struct_config__.tag).inc()
+        if isinstance(request, Hello):
+            await self._hello(session, request, credentials)
+        elif isinstance(request, Subscribe):
+            self._subscribe(session, asked_of(request), request.id)
+        elif isinstance(request, Unsubscribe):
+            self._unsubscribe(session, request)
+        elif isinstance(request, Renew):
+            await self._renew(session, request, credentials)
+        elif isinstance(request, Ping):
+            self.protocol.write(encode(Pong(id=request.id)))
+
+    def refuse(self, refused: Refused) -> None:
+        """Answers with an `error`."""
+        metrics.ERRORS.labels(refused.code).inc()
+        frame = ErrorFrame(id=refused.request_id, code=refused.code, detail=str(refused)[:500], channel=refused.channel)
+        self.protocol.write(encode(frame))
+
+    async def _hello(self, session: Session, hello: Hello, credentials: Credentials) -> None:
+        hub = self._generation.hub
+        session.greeted = True
+        expires_in: float | None = None
+        if hello.token is not None:
+            principal = credentials.read(hello.token)
+            session.signed_in(principal)
+            hub.enter(session)  # before asking: a revocation is either in the answer or heard of
+            await credentials.check(principal)
+            expires_in = self._expires_in(principal)
+            self._expire_in(expires_in)
+        hub.enter(session)
+        welcome = Welcome(
+            session=session.id,
+            epoch=hub.epoch,
+            logs=hub.logs,
+            ping_interval=self._timing.ping,
+            expires_in=expires_in,
+            limits=LIMITS,
+        )
+        self.protocol.write(encode(welcome))
+        self._subscribe(session, asked_of(hello), hello.id)
+
+    def _subscribe(self, session: Session, asked: tuple[Asked, ...], request_id: int | None) -> None:
+        generation = self._generation
+        session.check_asked(asked, request_id, generation.hub.logs)
+        if any(each.since is not None and each.since.epoch > generation.hub.epoch for each in asked):
+            raise Ended(Close.NOT_NOW)
+        for each in asked:
+            channel = parse_channel(each.channel)
+            assert channel is not None  # noqa: S101 - checked above
+            since = None if each.since is None else each.since.seq
+            if not may_subscribe(session.account_id, channel):
+                generation.refuse(session, each.channel, "forbidden")
+            elif each.since is not None and each.since.epoch < generation.hub.epoch:
+                generation.refuse(session, each.channel, "epoch")
+            else:
+                generation.start(session, each.channel, request_id, since)
+
+    def _unsubscribe(self, session: Session, request: Unsubscribe) -> None:
+        for name in request.channels:
+            subscription = session.subscriptions.get(name)
+            if subscription is not None:
+                self._generation.hub.drop(session, subscription)
+        self.protocol.write(encode(Unsubscribed(id=request.id, channels=list(request.channels))))
+
+    async def _renew(self, session: Session, request: Renew, credentials: Credentials) -> None:
+        if session.account_id is None:
+            raise Refused("guest", "A guest has nothing to renew; connect again with a token.", request.id)
+        try:
+            principal = credentials.read(request.token)
+            if principal.account_id != session.account_id:
+                raise Refused("another_member", "These credentials are another member's.", request.id)
+            before, session.session_id = session.session_id, principal.session_id
+            try:
+                await credentials.check(principal)
+            except Ended:
+                session.session_id = before
+                raise
+        except Ended as ended:
+            if ended.code is not Close.BAD_CREDENTIALS:
+                raise
+            raise Refused("bad_credentials", "The credentials are not valid or have ended.", request.id) from None
+        expires_in = self._expires_in(principal)
+        self._expire_in(expires_in)
+        self.protocol.write(encode(Renewed(id=request.id, expires_in=expires_in)))
+
+    def _expires_in(self, principal: Principal) -> float:
+        if principal.kind == "ticket":
+            return self._timing.ticket
+        return max(0.0, round((principal.expires_at - datetime.now(UTC)).total_seconds(), 1))
+
+    def _expire_in(self, seconds: float) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+        notice = min(self._timing.notice, seconds)
+        self._expiry = self._loop.call_later(seconds - notice, self._announce_expiry, notice)
+
+    def _announce_expiry(self, notice: float) -> None:
+        self.protocol.write(encode(Expiring(in_=round(notice, 1))))
+        self._expiry = self._loop.call_later(notice, self.protocol.end, Close.EXPIRED)
+
+    def _keep_alive(self) -> None:
+        """A ping each interval; a peer silent since the last one is gone, unless our own bytes are in its way."""
+        protocol = self.protocol
+        if protocol.heard < self._pinged:
+            if not protocol.waiting():
+                protocol.end(Close.NO_PONG)
+                return
+            self._watch()
+        else:
+            self._pinged = self._loop.time()
+            if not protocol.paused:
+                protocol.write(PING)
+        self._tick = self._loop.call_later(self._timing.ping, self._keep_alive)
+
+    def _watch(self) -> None:
+        """From now on what waits to go out has to shrink."""
+        if self._stall is None:
+            self._progress = (self.protocol.waiting(), self._loop.time())
+            self._stall = self._loop.call_later(self._timing.stall / 10, self._look)
+
+    def _look(self) -> None:
+        self._stall = None
+        waiting, now = self.protocol.waiting(), self._loop.time()
+        if not waiting:
+            return
+        if waiting < self._progress[0]:
+            self._progress = (waiting, now)
+        elif now - self._progress[1] >= self._timing.stall:
+            self.protocol.end(Close.TOO_SLOW)
+            return
+        # While paused nothing is added but answers of a few bytes: growth by those is no progress either.
+        self._progress = (max(waiting, self._progress[0]), self._progress[1])
+        self._stall = self._loop.call_later(self._timing.stall / 10, self._look)

@@ -1,0 +1,266 @@
+"""The hub: the one place that knows channel -> sessions, and the position through which each log has come in.
+
+It takes entries as the tails bring them and hands them out in rounds: while one round of writes is under way new
+entries gather, and the next round gives each socket everything in a single write. INVARIANTS.md states what holds.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from services.notify.live import metrics
+from services.notify.live.codes import Close
+from services.notify.live.fanout import RELOADED, Bodies, chain, reset
+from services.notify.live.frames import Mark, encode
+from services.notify.live.ring import Ring
+from services.notify.live.session import Session, Subscription
+from shared.eventlog.entries import Entry
+from shared.events import MembershipChanged, SessionRevoked, decode_payload
+from shared.telemetry import get_logger
+from shared.wire import AsOf
+
+log = get_logger(__name__)
+
+SLICE = 96
+"""Sockets written before the loop gets its turn: 64 to 128 beat 256 (measured), and the transports flush then."""
+
+
+class Followed:
+    """A channel with subscribers. `last` per log: its last position, or the log's when following began."""
+
+    __slots__ = ("last", "queues", "sessions")
+
+    def __init__(self, last: list[int]) -> None:
+        self.sessions: dict[Session, None] = {}
+        self.last = last
+        self.queues: dict[int, list[Entry]] = {}
+
+
+class Hub:
+    """All live sessions of one epoch. `on_membership(event, log, seq)` hears of topics joined and left."""
+
+    def __init__(self, epoch: int, rings: Sequence[Ring]) -> None:
+        self.epoch = epoch
+        self.rings = rings
+        self.sessions: dict[Session, None] = {}
+        self.members: dict[int, dict[Session, None]] = {}
+        self.channels: dict[str, Followed] = {}
+        self.on_membership: Callable[[MembershipChanged, int, int], None] | None = None
+        self._dirty: dict[str, Followed] = {}
+        self._leaving: list[tuple[Session, bytes]] = []
+        self._handed = self.position()
+        self._marked = self.position()
+        self._marks_due = False
+        self._awaiting: list[tuple[int, int, Callable[[], None]]] = []
+        self._work = asyncio.Event()
+
+    @property
+    def logs(self) -> int:
+        """How many logs there are."""
+        return len(self.rings)
+
+    def position(self) -> list[int]:
+        """Per log: everything through here has come in."""
+        return [ring.end for ring in self.rings]
+
+    def as_of(self) -> AsOf:
+        """The position as the wire gives it."""
+        return AsOf(epoch=self.epoch, seq=self.position())
+
+    def enter(self, session: Session) -> None:
+        """The session gets marks and, when signed in, hears of its revocation. Safe twice."""
+        self.sessions[session] = None
+        if session.account_id is not None:
+            self.members.setdefault(session.account_id, {})[session] = None
+
+    def exit(self, session: Session) -> None:
+        """The session and its subscriptions are gone. Safe twice."""
+        session.ended = True
+        self.sessions.pop(session, None)
+        for subscription in list(session.subscriptions.values()):
+            self.drop(session, subscription)
+        if session.account_id is not None and (peers := self.members.get(session.account_id)) is not None:
+            peers.pop(session, None)
+            if not peers:
+                del self.members[session.account_id]
+
+    def join(self, session: Session, subscription: Subscription) -> None:
+        """The subscription is live from `position()` on. The caller has read the ring's end without an await since."""
+        subscription.live = True
+        for channel in subscription.channels:
+            self.follow(session, channel)
+
+    def follow(self, session: Session, channel: str) -> None:
+        """The session gets the channel's frames from now on; a live subscription covers it."""
+        followed = self.channels.get(channel)
+        if followed is None:
+            followed = self.channels[channel] = Followed(self.position())
+        followed.sessions[session] = None
+
+    def unfollow(self, session: Session, channel: str) -> None:
+        """The session gets no more of the channel, unless a live subscription still covers it."""
+        followed = self.channels.get(channel)
+        if followed is None or session.follows(channel):
+            return
+        followed.sessions.pop(session, None)
+        if not followed.sessions:
+            del self.channels[channel]
+            self._dirty.pop(channel, None)
+
+    def drop(self, session: Session, subscription: Subscription) -> None:
+        """The subscription has ended. Safe twice."""
+        if session.subscriptions.get(subscription.name) is subscription:
+            del session.subscriptions[subscription.name]
+        if subscription.live:
+            subscription.live = False
+            for channel in subscription.channels:
+                self.unfollow(session, channel)
+
+    def take(self, number: int, entries: Sequence[Entry]) -> None:
+        """Log `number` has come in through these entries, the next ones."""
+        ring, channels, dirty = self.rings[number], self.channels, self._dirty
+        for entry in entries:
+            ring.append(entry)
+            if entry.type in _NOTABLE:
+                self._note(number, entry)
+            for channel in entry.channels:
+                followed = channels.get(channel)
+                if followed is not None:
+                    followed.queues.setdefault(number, []).append(entry)
+                    dirty[channel] = followed
+        metrics.position(number, ring.end)
+        self._work.set()
+        if self._awaiting:
+            self._answer_awaiting()
+
+    def await_position(self, number: int, seq: int, reached: Callable[[], None]) -> None:
+        """`reached` is called once, when log `number` has come in through `seq`: at once when it has."""
+        if self.rings[number].end >= seq:
+            reached()
+        else:
+            self._awaiting.append((number, seq, reached))
+
+    def want_marks(self) -> None:
+        """The next round brings marks of the logs that moved since the last marks."""
+        if self._marked != self.position():
+            self._marks_due = True
+            self._work.set()
+
+    async def run(self) -> None:
+        """Rounds, as long as there is something to hand out."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            await self.round()
+
+    async def round(self) -> None:
+        """Hands out everything gathered; yields to the loop after each slice of sockets."""
+        before = self._handed
+        leaving, self._leaving = self._leaving, []
+        parcels = self._gather()
+        for session, frames in leaving:
+            session.outlet.write(frames)
+        for place, (session, blocks) in enumerate(parcels.items(), 1):
+            if session.ended:
+                continue
+            if session.behind is None and not session.outlet.paused:
+                session.outlet.write(blocks[0] if len(blocks) == 1 else b"".join(blocks))
+            elif session.behind is None:
+                session.behind = list(before)
+                metrics.FELL_BEHIND.inc()
+            if place % SLICE == 0:
+                await asyncio.sleep(0)
+
+    def _gather(self) -> dict[Session, list[bytes]]:
+        parcels: dict[Session, list[bytes]] = {}
+        bodies = Bodies()
+        dirty, self._dirty = self._dirty, {}
+        for channel, followed in dirty.items():
+            frames = self._encode(channel, followed, bodies)
+            if not frames:
+                continue
+            block = b"".join(frames)
+            for session in followed.sessions:
+                blocks = parcels.get(session)
+                if blocks is None:
+                    parcels[session] = [block]
+                else:
+                    blocks.append(block)
+            metrics.sent(len(frames) * len(followed.sessions))
+        self._handed = self.position()
+        if self._marks_due:
+            marks = self._marks()
+            for session in self.sessions:
+                parcels.setdefault(session, []).append(marks)
+        return parcels
+
+    def _encode(self, channel: str, followed: Followed, bodies: Bodies) -> list[bytes]:
+        frames: list[bytes] = []
+        for number, entries in followed.queues.items():
+            frames += chain(channel, number, followed.last[number], entries, bodies)
+            followed.last[number] = entries[-1].seq
+        followed.queues = {}
+        return frames
+
+    def _marks(self) -> bytes:
+        self._marks_due = False
+        moved = [(n, now) for n, (was, now) in enumerate(zip(self._marked, self._handed, strict=True)) if was != now]
+        self._marked = self._handed
+        return b"".join(encode(Mark(log=number, seq=seq)) for number, seq in moved)
+
+    def _note(self, number: int, entry: Entry) -> None:
+        """What an entry means to the hub itself."""
+        if entry.type == RELOADED:
+            for channel in dict.fromkeys(entry.channels):
+                self._reload(channel)
+            return
+        try:
+            if entry.type == "log.redacted":
+                self.rings[number].redact(_redacted.decode(entry.payload).seq)
+                return
+            event = decode_payload(entry.type, entry.payload)
+        except (ValueError, RecursionError):
+            log.error("event_undecodable", log=number, seq=entry.seq, type=entry.type)
+            return
+        if isinstance(event, SessionRevoked) and event.account_id.isdigit():
+            for session in list(self.members.get(int(event.account_id), ())):
+                if str(session.session_id) == event.session_id:
+                    session.outlet.end(Close.REVOKED)
+        elif isinstance(event, MembershipChanged) and self.on_membership is not None:
+            self.on_membership(event, number, entry.seq)
+
+    def _reload(self, channel: str) -> None:
+        """Those who follow the channel get what came before, then a `reset`; who is behind meets it catching up."""
+        followed = self.channels.get(channel)
+        if followed is None:
+            return
+        block = b"".join(self._encode(channel, followed, Bodies()))
+        for session in [each for each in followed.sessions if each.behind is None]:
+            resets = self.reload(session, channel)
+            self._leaving.append((session, block + resets))
+        self._dirty.pop(channel, None)
+
+    def reload(self, session: Session, channel: str) -> bytes:
+        """Ends the session's subscriptions that cover a channel; returns their `reset` frames."""
+        ended = [s for s in session.subscriptions.values() if channel in s.channels and s.live]
+        for subscription in ended:
+            self.drop(session, subscription)
+            metrics.RESETS.labels("reloaded").inc()
+        return b"".join(reset(subscription.name, "reloaded") for subscription in ended)
+
+    def _answer_awaiting(self) -> None:
+        awaiting, self._awaiting = self._awaiting, []
+        for number, seq, reached in awaiting:
+            if self.rings[number].end >= seq:
+                reached()
+            else:
+                self._awaiting.append((number, seq, reached))
+
+
+class _Redacted(msgspec.Struct, frozen=True):
+    seq: int
+
+
+_redacted = msgspec.json.Decoder(_Redacted)
+_NOTABLE = frozenset({RELOADED, "log.redacted", "session.revoked", "membership.changed"})

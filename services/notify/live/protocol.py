@@ -1,0 +1,128 @@
+"""uvicorn's sans-I/O WebSocket protocol with a bulk path: ready-made frames straight to the transport.
+
+It offers itself to the application as an ASGI scope extension. Handshake, parsing what comes in, and the closing
+handshake stay uvicorn's; what fails to parse closes with 4501 instead of the RFC's codes, so that clients stay away.
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Close as CloseFrame
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+
+from services.notify.live import metrics
+from services.notify.live.codes import CLOSE_TIMEOUT, Close
+
+EXTENSION = "chorus.live"
+
+
+class LiveProtocol(WebSocketsSansIOProtocol):
+    """One socket. `heard`: loop time when bytes last came in; `paused`: more than the bound waits to go out."""
+
+    heard = 0.0
+    paused = False
+    on_pause: Callable[[], None] | None = None
+    on_resume: Callable[[], None] | None = None
+
+    def handle_connect(self, event: Request) -> None:
+        """Puts this object into the scope, beside uvicorn's own extensions."""
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            cast(dict[str, Any], self.scope["extensions"])[EXTENSION] = self
+
+    def bound(self, size: int) -> None:
+        """More than `size` bytes waiting is paused; a quarter of it is drained."""
+        self.transport.set_write_buffer_limits(high=size, low=size // 4)
+
+    def waiting(self) -> int:
+        """Bytes that the kernel has not taken yet."""
+        return 0 if self.transport.is_closing() else self.transport.get_write_buffer_size()
+
+    def write(self, frames: bytes) -> None:
+        """Hands ready-made frames to the transport, joined or single; a closed one ignores them."""
+        if not (self.close_sent or self.disconnected or self.transport.is_closing()):
+            self.transport.write(frames)
+
+    def end(self, code: Close) -> None:
+        """Closes with `code`. When the write buffer is full the code could not arrive: the connection is cut."""
+        if self.close_sent or self.disconnected:
+            return
+        metrics.CLOSES.labels(int(code)).inc()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": int(code), "reason": code.reason})
+        self.close_sent = True
+        if self.paused or code is Close.TOO_SLOW:
+            self.transport.abort()
+            return
+        # A frame of our own: the parser may have failed, and then uvicorn's connection has a close of its own queued.
+        frame = Frame(Opcode.CLOSE, CloseFrame(int(code), code.reason).serialize())
+        self.transport.write(frame.serialize(mask=False))
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        patience = 1.0 if self.conn.parser_exc is not None else CLOSE_TIMEOUT  # its answer will not be understood
+        self.close_timer = self.loop.call_later(patience, self.transport.abort)
+
+    def pause_writing(self) -> None:
+        """See asyncio.Protocol."""
+        self.paused = True
+        super().pause_writing()
+        if self.on_pause is not None:
+            self.on_pause()
+
+    def resume_writing(self) -> None:
+        """See asyncio.Protocol."""
+        self.paused = False
+        super().resume_writing()
+        if self.on_resume is not None:
+            self.on_resume()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self.on_pause = self.on_resume = None
+        super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        """A peer that is done sending is gone: the transport closes itself."""
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol. After our close only the peer's answer matters: the rest is read and dropped."""
+        self.heard = self.loop.time()
+        super().data_received(data)
+
+    def handle_parser_exception(self) -> None:
+        """What came in is no WebSocket traffic, or too large."""
+        if not self.close_sent:
+            self.conn.data_to_send()
+            self.end(Close.BAD_FRAMES)
+
+    def handle_ping(self) -> None:
+        """Answers a ping, unless the peer does not read: RFC 6455 lets the answer to the latest stand for all."""
+        output = self.conn.data_to_send()
+        if not self.paused:
+            self.transport.write(b"".join(output))
+
+    def send_receive_event_to_app(self) -> None:
+        """As uvicorn's, but what is no UTF-8 goes on as lone surrogates, for the application to refuse by a frame."""
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        if self.close_sent:
+            return
+        event: dict[str, Any] = {"type": "websocket.receive"}
+        if self.curr_msg_data_type == "text":
+            event["text"] = bytes(data).decode("utf-8", "surrogateescape")
+        else:
+            event["bytes"] = bytes(data)
+        self.queue.put_nowait(event)  # type: ignore[arg-type]
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+
+def live_protocol_of(scope: Any) -> LiveProtocol:
+    """The protocol behind an ASGI scope. Raises RuntimeError when another server runs the application."""
+    found = scope.get("extensions", {}).get(EXTENSION)
+    if not isinstance(found, LiveProtocol):
+        raise RuntimeError("the live gateway needs uvicorn with services.notify.live.protocol.LiveProtocol")
+    return found

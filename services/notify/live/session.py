@@ -1,0 +1,175 @@
+"""One session's protocol state: what it may send, what it follows, how far it is. No sockets, no clock of its own.
+
+`receive` judges a text frame; everything else is bookkeeping for the hub and the recovery, which say what becomes true.
+"""
+
+import secrets
+from typing import Protocol
+
+from services.notify.live.codes import (
+    BAD_FRAMES_PER_MINUTE,
+    MAX_SUBSCRIPTIONS,
+    MESSAGE_BURST,
+    MESSAGES_PER_SECOND,
+    Close,
+)
+from services.notify.live.frames import Asked, Hello, Malformed, Request, Subscribe, decode_request
+from shared.auth import Principal
+from shared.visibility import parse_channel
+
+
+class Outlet(Protocol):
+    """What a session needs of its socket."""
+
+    paused: bool
+    """Whether more is waiting than the write-buffer bound: then nothing may be written."""
+
+    def write(self, frames: bytes) -> None:
+        """Hands ready-made frames to the transport; a closed one ignores them."""
+
+    def end(self, code: Close) -> None:
+        """Closes with `code`; what can't be written any more is cut. Twice is safe."""
+
+
+class Refused(Exception):
+    """A frame was refused: answer with an `error`."""
+
+    def __init__(self, code: str, detail: str, request_id: int | None, *, channel: str | None = None) -> None:
+        self.code = code
+        self.request_id = request_id
+        self.channel = channel
+        super().__init__(detail)
+
+
+class Ended(Exception):
+    """The session ends with this close code."""
+
+    def __init__(self, code: Close) -> None:
+        self.code = code
+        super().__init__(code.reason)
+
+
+class Subscription:
+    """One name that a session follows: a channel, or `home`, which stands for many.
+
+    `position`: while pending, everything through here has been written, per log. `waiting`: for something that is not
+    here yet. `extended`: its replay needed Postgres.
+    """
+
+    __slots__ = ("channels", "extended", "live", "name", "position", "request_id", "since", "waiting")
+
+    def __init__(self, name: str, request_id: int | None, since: tuple[int, ...] | None) -> None:
+        self.name = name
+        self.request_id = request_id
+        self.since = since
+        self.position = list(since) if since is not None else None
+        self.channels: tuple[str, ...] = (name,)
+        self.live = False
+        self.waiting = False
+        self.extended = False
+
+
+class Session:
+    """The state of one socket from its accept to its end.
+
+    `behind`: None, or the position per log through which every live subscription has been written, while the hub leaves
+    the session out; `base` is where its catching up began (None: not yet).
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_bad",
+        "_refilled",
+        "_tokens",
+        "account_id",
+        "base",
+        "behind",
+        "ended",
+        "fetching",
+        "greeted",
+        "id",
+        "outlet",
+        "queued",
+        "session_id",
+        "subscriptions",
+    )
+
+    def __init__(self, outlet: Outlet, now: float) -> None:
+        self.id = secrets.token_hex(8)
+        self.outlet = outlet
+        self.account_id: int | None = None
+        self.session_id: int | None = None
+        self.subscriptions: dict[str, Subscription] = {}
+        self.behind: list[int] | None = None
+        self.base: list[int] | None = None
+        self.greeted = False
+        self.ended = False
+        self.queued = False
+        self.fetching = False
+        self._bad: tuple[float, ...] = ()
+        self._tokens = float(MESSAGE_BURST)
+        self._refilled = now
+
+    def receive(self, text: str | bytes, now: float) -> Request | None:
+        """The request in `text`; None for a type we don't know. Raises Refused, or Ended (4007, 4501)."""
+        self._take_token(now)
+        try:
+            request = decode_request(text)
+        except Malformed as malformed:
+            self._count_bad_frame(now)
+            raise Refused("malformed", str(malformed), malformed.request_id) from None
+        if request is None:
+            return None
+        if isinstance(request, Hello) == self.greeted:
+            self._count_bad_frame(now)
+            if self.greeted:
+                raise Refused("already_welcome", "hello comes once.", request.id)
+            raise Refused("hello_first", "Say hello before anything else.", request.id)
+        return request
+
+    def check_asked(self, asked: tuple[Asked, ...], request_id: int | None, logs: int) -> None:
+        """Raises Refused, for the whole request, when one channel can't be, or there would be too many."""
+        for each in asked:
+            if parse_channel(each.channel) is None:
+                detail = "Channels are topic:{slug}, post:{id}, member:{id}, inbox:{id} and home."
+                raise Refused("unknown_channel", detail, request_id, channel=each.channel[:120])
+            if each.since is not None and len(each.since.seq) != logs:
+                detail = f"`since.seq` needs one position for each of the {logs} logs."
+                raise Refused("bad_since", detail, request_id, channel=each.channel)
+        if len(self.subscriptions.keys() | {each.channel for each in asked}) > MAX_SUBSCRIPTIONS:
+            raise Refused("too_many_subscriptions", f"A session follows {MAX_SUBSCRIPTIONS} at most.", request_id)
+
+    def live_channels(self) -> dict[str, None]:
+        """Every channel that a live subscription follows."""
+        return dict.fromkeys(c for s in self.subscriptions.values() if s.live for c in s.channels)
+
+    def follows(self, channel: str) -> bool:
+        """Whether a live subscription, `home` included, covers this channel."""
+        own = self.subscriptions.get(channel)
+        if own is not None and own.live and channel in own.channels:
+            return True
+        home = self.subscriptions.get("home")
+        return home is not None and home.live and channel in home.channels
+
+    def signed_in(self, principal: Principal) -> None:
+        """From now on the session is this member's."""
+        self.account_id = principal.account_id
+        self.session_id = principal.session_id
+
+    def _take_token(self, now: float) -> None:
+        self._tokens = min(MESSAGE_BURST, self._tokens + (now - self._refilled) * MESSAGES_PER_SECOND)
+        self._refilled = now
+        if self._tokens < 1:
+            raise Ended(Close.FLOOD)
+        self._tokens -= 1
+
+    def _count_bad_frame(self, now: float) -> None:
+        self._bad = (*(at for at in self._bad if now - at < 60), now)
+        if len(self._bad) >= BAD_FRAMES_PER_MINUTE:
+            raise Ended(Close.BAD_FRAMES)
+
+
+def asked_of(request: Hello | Subscribe) -> tuple[Asked, ...]:
+    """The channels of either request; one named twice counts with its last `since`."""
+    every = request.subscribe if isinstance(request, Hello) else request.channels
+    return tuple({each.channel: each for each in every}.values())
