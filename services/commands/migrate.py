@@ -12,10 +12,12 @@ import click
 def command(as_json: bool) -> None:
     """Bring the database to the newest schema. Safe to repeat, and to run twice at once."""
     from services.installation import reachable
+    from shared.eventlog.installation import initialise
     from shared.postgres import migrate
     from shared.settings import Common, load
 
     settings = load(Common, reachable(os.environ), require=("database_url",))
     applied = asyncio.run(migrate(settings.postgres_direct()))
+    asyncio.run(initialise(settings.postgres_direct(), settings.logs))
     shown = f"Applied: {', '.join(applied)}." if applied else "Nothing to apply: the schema is the newest."
     click.echo(json.dumps({"applied": applied}) if as_json else shown)

@@ -1,7 +1,7 @@
 """Gives committed events their positions, one leader per log; PgQ's method (see README.md beside this file).
 
 Numbering and publishing run beside each other: Redis stopped, stalled or refilled never delays a number. Waiting for
-the oldest transaction, or reading ids upwards, would be simpler; the one stalls everybody, the other skips late commits.
+the oldest transaction, or reading ids upwards, were simpler; the one stalls everybody, the other skips late commits.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ log_ = get_logger(__name__)
 PAGE = 1_000
 """Entries that come back with their numbers; the rest of a backlog is read by position."""
 POLL = 0.002, 0.025
-"""Seconds until the next look: right after an event, and at most. A look costs Postgres some 50 µs when nothing is new."""
+"""Seconds until the next look: right after an event, and at most. One that finds nothing costs Postgres some 50 µs."""
 AGAIN = 0.1, 2.0
 """Seconds until a failed leader stands by again, first and at most."""
 
