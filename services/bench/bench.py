@@ -1,0 +1,62 @@
+"""What every row is handed: the stack, the generators, how long and how often, and what the machine can do."""
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from services.bench.figures import Scale
+from services.bench.stack import Stack
+from services.bench.tools import Tools
+
+FRAME = 350
+"""Bytes of a raw write: an event of 200 bytes in its frame."""
+
+
+class Size(NamedTuple):
+    """How large the run is: the sizes of section 9, or `quick` ones that show that everything works."""
+
+    sockets: int
+    clients: int  # that reconnect
+    idle: int  # sockets whose memory is measured
+    backlog: int
+    slow_seconds: float  # of a live row at 50 or 100 events a second
+    seconds: float  # of every other row
+    open_seconds: float  # how long the long transaction stays open
+
+
+FULL = Size(1_000, 5_000, 4_000, 100_000, 12.0, 8.0, 30.0)
+QUICK = Size(100, 200, 200, 5_000, 2.0, 2.0, 3.0)
+
+
+class Bench:
+    """One run of the bench over its own servers."""
+
+    def __init__(self, stack: Stack, tools: Tools, *, runs: int, quick: bool) -> None:
+        self.stack = stack
+        self.tools = tools
+        self.runs = runs
+        self.quick = quick
+        self.size = QUICK if quick else FULL
+        self.scale = Scale(self.raw_write_ms())
+
+    def raw_write_ms(self) -> float:
+        """Milliseconds of one bare write to each of 1,000 sockets that another process reads, a median."""
+        return float(self.tools.run("rawwrite", 1000, FRAME, 20 if self.quick else 100, timeout=60)["median_ms"])
+
+    def file(self, name: str, content: bytes) -> Path:
+        """A file for a generator to read."""
+        path = self.stack.folder / name
+        path.write_bytes(content)
+        return path
+
+
+def now_us() -> int:
+    """Microseconds since 1970, as stamps are."""
+    return time.time_ns() // 1000
+
+
+def cpu_note(shares: dict[str, float], load: dict[str, float]) -> str:
+    """CPU of ours and of the load, in percent of one core, in words."""
+    ours = ", ".join(f"{name} {share:.0f} %" for name, share in shares.items())
+    theirs = ", ".join(f"{name} {share:.0f} %" for name, share in load.items())
+    return f"CPU of one core: {ours or 'not known'}; load: {theirs}"
