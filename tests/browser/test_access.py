@@ -17,7 +17,7 @@ def furnish(person: Reader) -> str:
     """A topic with every kind of thing in it; gives the first post's id."""
     first = person.post(f"A plain one, with a long word: {LONG} https://lamps.example/{LONG} #Lamplight", "lamplight")
     person.post("Behind a warning.", "lamplight", content_warning="Dark rooms", title="A hidden title")
-    person.post("A story of a lamp.", "lamplight", kind="story", title=f"A lamp and {LONG}")
+    person.post("A story of a lamp.", "lamplight", title=f"A lamp and {LONG}")
     root = person.call("POST", f"/v1/posts/{first['id']}/comments", {"body": f"An answer, {LONG}."})
     for body in ("One deeper.", "Two deeper.", "Three deeper."):
         root = person.call("POST", f"/v1/posts/{first['id']}/comments", {"body": body, "parent": root["id"]})
@@ -94,7 +94,7 @@ def test_signing_up_writing_and_reacting_by_keyboard_alone(services: Stack, chro
 def test_axe_finds_nothing_and_320_pixels_are_enough(services: Stack, chromium: Browser, scheme: str) -> None:
     with reader(chromium, services.url, "Ada", width=320, color_scheme=scheme) as ada:
         first = furnish(ada)
-        for path in ("/", "/topics/lamplight", "/topics/lamplight?kind=story", f"/posts/{first}"):
+        for path in ("/", "/topics/lamplight", "/topics/lamplight?sort=hot", f"/posts/{first}"):
             page = ada.open(path)
             expect(page.locator(".skeletons")).to_have_count(0)
             expect(page.locator("h1")).to_have_count(1)

@@ -179,7 +179,7 @@ class Gateway:
 
     def _take(self, socket: WebSocketRoute, frames: list[Json], frame: Json) -> None:
         frames.append(frame)
-        asked: list[Json] = frame.get("subscribe", frame.get("channels", []))
+        asked: list[Json] = frame.get("subscribe") or frame.get("channels") or []
         if frame["type"] == "hello":
             socket.send(json.dumps({"type": "welcome", "epoch": 7, "logs": 1, "ping_interval": 25}))
         if frame["type"] in ("hello", "subscribe"):

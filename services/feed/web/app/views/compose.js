@@ -11,7 +11,7 @@ import { Icon } from "./icons.js";
 import { Face } from "./pieces.js";
 import { Trouble, useAction } from "./states.js";
 
-const EMPTY = { title: "", body: "", warning: "", story: false };
+const EMPTY = { title: "", body: "", warning: "" };
 
 /** `topic` is the header of where it goes, or undefined; `onpost(post)` is called when it is there. */
 export function Compose({ topic, onpost }) {
@@ -74,10 +74,7 @@ function Form({ topic, place, onpost, onclose }) {
     <${Counter} text=${draft.body} most=${most} />
     <${Choosing} photos=${photos} setPhotos=${setPhotos} most=${config.value?.limits?.media ?? 10} />
     ${warned && html`<${Field} label="What should people know before they read it?" hint="For example: low mood, food. It hides your post until somebody asks." value=${draft.warning} maxlength="200" oninput=${(warning) => set({ warning })} />`}
-    <div class="row">
-      <label class="check"><input type="checkbox" checked=${warned} onChange=${(event) => setWarned(event.target.checked)} /> Content warning</label>
-      <label class="check"><input type="checkbox" checked=${draft.story} onChange=${(event) => set({ story: event.target.checked })} /> This is a story</label>
-    </div>
+    <label class="check"><input type="checkbox" checked=${warned} onChange=${(event) => setWarned(event.target.checked)} /> Content warning</label>
     <${Trouble} problem=${problem}>We couldn't save this. It's kept here: try again.<//>
     <div class="row end">
       <button class="quiet" type="button" onClick=${leave}>Discard</button>
@@ -89,7 +86,6 @@ function Form({ topic, place, onpost, onclose }) {
 function bodyOf(draft, media, topic, warned) {
   const body = { body: draft.body };
   if (draft.title.trim()) body.title = draft.title.trim();
-  if (draft.story) body.kind = "story";
   if (topic) body.topics = [topic.slug];
   if (media.length) body.media = media;
   if (warned && draft.warning.trim()) body.content_warning = draft.warning.trim();

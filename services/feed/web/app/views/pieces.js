@@ -35,7 +35,7 @@ export function Dialog({ title, onclose, kind = "", children }) {
   };
   return html`<dialog ref=${box} class=${kind} aria-labelledby=${name} onCancel=${cancel} onMouseDown=${outside}>
     <div class="sheet">
-      <header><h2 id=${name}>${title}</h2><button class="round" type="button" aria-label="Close" onClick=${onclose}><${Icon} name="close" /></button></header>
+      <div class="head"><h2 id=${name}>${title}</h2><button class="round" type="button" aria-label="Close" onClick=${onclose}><${Icon} name="close" /></button></div>
       ${children}
     </div>
   </dialog>`;

@@ -46,9 +46,10 @@ function Header({ topic }) {
 }
 
 function Orders({ slug, sort, kind }) {
+  const told = useComputed(() => Boolean(state.value.topics[slug]?.stories)).value; // no stories, no place for them
   const orders = [["What's new", "", !sort && !kind], ["Hot", "?sort=hot", sort === "hot"], ["Stories", "?kind=story", kind === "story"]];
   return html`<nav class="tabs" aria-label="Order">
-    ${orders.map(([name, query, here]) => html`<a key=${name} href=${topicPath(slug, query)} aria-current=${here ? "page" : undefined}>${name}</a>`)}
+    ${orders.filter(([name, , here]) => name !== "Stories" || told || here).map(([name, query, here]) => html`<a key=${name} href=${topicPath(slug, query)} aria-current=${here ? "page" : undefined}>${name}</a>`)}
   </nav>`;
 }
 
