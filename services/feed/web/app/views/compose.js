@@ -5,7 +5,7 @@ import { publish, upload } from "../posts.js";
 import { member } from "../session.js";
 import { config, me } from "../store.js";
 import { lengthOf } from "../text.js";
-import { html, useEffect, useRef, useState } from "../ui.js";
+import { html, useLayoutEffect, useRef, useState } from "../ui.js";
 import { Counter, Field, grow } from "./fields.js";
 import { Icon } from "./icons.js";
 import { Face } from "./pieces.js";
@@ -36,8 +36,8 @@ function Form({ topic, place, onpost, onclose }) {
   const { busy, problem, run } = useAction();
   const area = useRef(null);
   const most = config.value?.limits?.body ?? 5000;
-  useEffect(() => {
-    area.current.focus();
+  useLayoutEffect(() => {
+    area.current.focus(); // before anything can be typed past it
     grow(area.current);
   }, []);
   const set = (part) => {

@@ -3,7 +3,7 @@
 import { forget, keep, load } from "../drafts.js";
 import { edit, refresh } from "../posts.js";
 import { config } from "../store.js";
-import { html, useEffect, useRef, useState } from "../ui.js";
+import { html, useLayoutEffect, useRef, useState } from "../ui.js";
 import { Counter, Field, grow } from "./fields.js";
 import { Trouble, useAction } from "./states.js";
 
@@ -15,7 +15,7 @@ export function EditPost({ post, onclose }) {
   const [theirs, setTheirs] = useState(null);
   const { busy, problem, run } = useAction();
   const body = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     body.current.focus();
     grow(body.current);
   }, []);

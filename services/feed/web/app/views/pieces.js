@@ -2,7 +2,7 @@
 
 import { fullTime, ago, initial } from "../text.js";
 import { minute } from "../store.js";
-import { html, useEffect, useId, useRef, useState } from "../ui.js";
+import { html, useEffect, useId, useLayoutEffect, useRef, useState } from "../ui.js";
 import { Icon } from "./icons.js";
 
 /** The first letter of somebody's name, in a circle. */
@@ -19,7 +19,7 @@ export function Time({ at, id }) {
 export function Dialog({ title, onclose, kind = "", children }) {
   const box = useRef(null);
   const name = useId();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
     const dialog = box.current;
     dialog.showModal();

@@ -5,7 +5,7 @@ import { forget, keep, keyFor, load } from "../drafts.js";
 import { member } from "../session.js";
 import { config, state, visit } from "../store.js";
 import { lengthOf } from "../text.js";
-import { html, useComputed, useEffect, useRef, useState } from "../ui.js";
+import { html, useComputed, useLayoutEffect, useRef, useState } from "../ui.js";
 import { Comment } from "./comment.js";
 import { Counter, grow } from "./fields.js";
 import { Failed, Skeleton, Trouble, useAction, useLoad } from "./states.js";
@@ -43,7 +43,7 @@ export function Write({ place, words = "", label, button, onsend, onclose, focus
   const { busy, problem, run } = useAction();
   const area = useRef(null);
   const most = config.value?.limits?.comment ?? 5000;
-  useEffect(() => {
+  useLayoutEffect(() => {
     grow(area.current);
     if (focus) area.current.focus();
   }, []);
