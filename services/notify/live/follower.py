@@ -56,6 +56,8 @@ class Follower:
             finally:
                 self.current = None
                 await generation.close()
+                for tail in self._tails:
+                    await tail.aclose()
             self._on_retired(generation)
 
     def broken(self) -> dict[str, str]:

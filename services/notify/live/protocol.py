@@ -4,7 +4,9 @@ It offers itself to the application as an ASGI scope extension. Handshake, parsi
 handshake stay uvicorn's; what fails to parse closes with 4501 instead of the RFC's codes, so that clients stay away.
 """
 
+import struct
 from collections.abc import Callable
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -16,6 +18,7 @@ from services.notify.live import metrics
 from services.notify.live.codes import CLOSE_TIMEOUT, Close
 
 EXTENSION = "chorus.live"
+_AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class LiveProtocol(WebSocketsSansIOProtocol):
@@ -53,7 +56,7 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         self.queue.put_nowait({"type": "websocket.disconnect", "code": int(code), "reason": code.reason})
         self.close_sent = True
         if self.paused or code is Close.TOO_SLOW:
-            self.transport.abort()
+            self._cut()
             return
         # A frame of our own: the parser may have failed, and then uvicorn's connection has a close of its own queued.
         frame = Frame(Opcode.CLOSE, CloseFrame(int(code), code.reason).serialize())
@@ -62,7 +65,13 @@ class LiveProtocol(WebSocketsSansIOProtocol):
             self.read_paused = False
             self.transport.resume_reading()
         patience = 1.0 if self.conn.parser_exc is not None else CLOSE_TIMEOUT  # its answer will not be understood
-        self.close_timer = self.loop.call_later(patience, self.transport.abort)
+        self.close_timer = self.loop.call_later(patience, self._cut)
+
+    def _cut(self) -> None:
+        """Ends the connection with a reset: what the kernel still holds for a peer that does not read goes with it."""
+        if (socket := self.transport.get_extra_info("socket")) is not None and not self.transport.is_closing():
+            socket.setsockopt(SOL_SOCKET, SO_LINGER, _AT_ONCE)
+        self.transport.abort()
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""

@@ -1,0 +1,296 @@
+"""Random lives of sessions on the hub: whatever happens, no client that follows the proof rule misses anything.
+
+The clients know only the frames; the truth is the list of everything that was appended. Rounds are cut open between
+any two sockets, buffers fill and drain at any moment, and Postgres answers late.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, multiple, precondition, rule
+
+from services.notify.live import hub as hub_module
+from services.notify.live.codes import Close
+from services.notify.live.hub import Hub
+from services.notify.live.recovery import Recovery
+from services.notify.live.ring import Ring
+from services.notify.live.session import Session, Subscription
+from shared.eventlog.entries import Entry
+from tests.live_client import Proof
+
+EPOCH = 7
+CHANNELS = ["topic:a", "post:1", "post:2"]
+CAPACITY, SLACK, EXTENSION = 6, 2, 8
+
+
+def payloads(written: bytes) -> list[dict[str, Any]]:
+    """The text frames in a byte string, unmasked as a server sends them."""
+    frames, at = [], 0
+    while at < len(written):
+        assert written[at] == 0x81
+        size, at = written[at + 1], at + 2
+        if size >= 126:
+            width = 2 if size == 126 else 8
+            size, at = int.from_bytes(written[at : at + width], "big"), at + width
+        frames.append(msgspec.json.decode(written[at : at + size]))
+        at += size
+    return frames
+
+
+class Client:
+    """A client and its outlet: judges every frame by the proof rule and against the truth."""
+
+    def __init__(self, truth: "list[list[Entry]]") -> None:
+        self.truth = truth
+        self.paused = False
+        self.ended: Close | None = None
+        self.proofs: dict[str, Proof] = {}
+        self.folds: dict[str, dict[Any, Any]] = {}
+
+    def write(self, frames: bytes) -> None:
+        for frame in payloads(frames):
+            self.take(frame)
+
+    def end(self, code: Close) -> None:
+        self.ended = code
+
+    def between(self, channel: str, log: int, after: int, before: int) -> list[Entry]:
+        return [e for e in self.truth[log] if after < e.seq < before and channel in e.channels]
+
+    def take(self, frame: dict[str, Any]) -> None:
+        if frame["type"] == "event":
+            self.check_claim(frame)
+        for channel, proof in self.proofs.items():
+            held = None if proof.mine is None else list(proof.mine)
+            does = proof.take(frame)
+            if does == "apply":
+                event = frame["event"]
+                fold(self.folds[channel], event["type"], event, (frame["log"], frame["seq"]))
+            elif does in ("mark", "live") and held is not None:
+                assert proof.mine is not None
+                for log, (was, now) in enumerate(zip(held, proof.mine, strict=True)):
+                    assert not self.between(channel, log, was, now + 1), f"{frame} hides events on {channel}"
+            elif does == "gap":
+                raise AssertionError(f"{frame} leaves a gap after {held}")
+
+    def check_claim(self, frame: dict[str, Any]) -> None:
+        """Nothing lies between but counts superseded later in the log."""
+        log, channel = frame["log"], frame["channel"]
+        for entry in self.between(channel, log, frame["prev"], frame["seq"]):
+            assert entry.type == "counts.changed", f"{frame} denies {entry}"
+            later = self.between(channel, log, entry.seq, len(self.truth[log]) + 1)
+            assert any(e.type == entry.type and e.payload == entry.payload for e in later)
+
+
+def fold(state: dict[Any, Any], kind: str, payload: dict[str, Any], place: tuple[int, int]) -> None:
+    """Counts replace counts, everything else is kept with its place."""
+    state["counts", payload.get("post_id")] = (
+        place if kind == "counts.changed" else state.get(("counts", payload.get("post_id")))
+    )
+    if kind != "counts.changed":
+        state[place] = kind
+
+
+class World(RuleBasedStateMachine):
+    """The hub, its recovery, some clients, and a Postgres that answers when it likes."""
+
+    clients = Bundle("clients")
+
+    @initialize(logs=st.integers(1, 2), target=clients)
+    def start(self, logs: int) -> Any:
+        hub_module.SLICE = 1
+        self.truth: list[list[Entry]] = [[] for _ in range(logs)]
+        self.hub = Hub(EPOCH, [Ring(log, CAPACITY, 0, SLACK) for log in range(logs)])
+        self.recovery = Recovery(self.hub, self)
+        self.sessions: dict[Client, Session] = {}
+        self.answers: list[Callable[[], None]] = []
+        self.untaken: list[tuple[int, Entry]] = []
+        self.rounds: Any = None
+        self.request = 0
+        return multiple(*(self.follower(channel) for channel in CHANNELS[:2]))
+
+    def follower(self, channel: str) -> Client:
+        """A client that is live on a channel from the start: most of what can go wrong happens to those."""
+        client = self.connect_one()
+        self.subscribe_to(client, channel, False)
+        return client
+
+    # What the recovery asks of Postgres.
+    def reach(self, number: int) -> int:
+        ring = self.hub.rings[number]
+        return max(ring.end - CAPACITY - EXTENSION, 0)
+
+    def extend(self, number: int, after: int, done: Callable[[bool], None]) -> None:
+        def answer() -> None:
+            ring = self.hub.rings[number]
+            ring.hold()
+            ring.prepend([e for e in self.truth[number] if after < e.seq < ring.floor])
+            done(after + 1 >= ring.floor)
+
+        self.answers.append(answer)
+
+    def confirm(self, number: int, seq: int, done: Callable[[bool], None]) -> None:
+        self.answers.append(lambda: done(seq <= len(self.truth[number])))
+
+    # What happens.
+    @rule(
+        data=st.data(),
+        channels=st.sets(st.sampled_from(CHANNELS), min_size=1, max_size=2),
+        kind=st.sampled_from(["x"] * 9 + ["counts.changed"] * 9 + ["topic.reloaded"]),
+        post=st.sampled_from(["1", "2"]),
+        times=st.integers(1, 6),
+    )
+    def commit(self, data: st.DataObject, channels: set[str], kind: str, post: str, times: int) -> None:
+        """Events are numbered; this process has not seen them yet."""
+        log = data.draw(st.integers(0, len(self.truth) - 1))
+        for _ in range(times if kind != "topic.reloaded" else 1):
+            seq = len(self.truth[log]) + 1
+            payload = msgspec.json.encode({"post_id": post})
+            entry = Entry(seq, 1000 + seq, kind, "2026-11-23T00:00:00.000Z", tuple(sorted(channels)), payload)
+            self.truth[log].append(entry)
+            self.untaken.append((log, entry))
+
+    @rule(count=st.integers(1, 8))
+    def arrive(self, count: int) -> None:
+        """The tails bring some of them."""
+        taken, self.untaken = self.untaken[:count], self.untaken[count:]
+        for log, entry in taken:
+            self.hub.take(log, [entry])
+
+    @precondition(lambda self: len(self.sessions) < 5)
+    @rule(target=clients)
+    def connect(self) -> Client:
+        return self.connect_one()
+
+    def connect_one(self) -> Client:
+        client = Client(self.truth)
+        session = Session(client, 0.0)
+        self.sessions[client] = session
+        self.hub.enter(session)
+        return client
+
+    @precondition(lambda self: len(self.sessions) > 3)
+    @rule(client=consumes(clients))
+    def leave(self, client: Client) -> None:
+        self.hub.exit(self.sessions.pop(client))
+
+    @rule(client=clients, channel=st.sampled_from(CHANNELS), page=st.booleans())
+    def subscribe(self, client: Client, channel: str, page: bool) -> None:
+        self.subscribe_to(client, channel, page)
+
+    def subscribe_to(self, client: Client, channel: str, page: bool) -> None:
+        """From what is held, or from a page read from Postgres just now, or from now on."""
+        proof = client.proofs.setdefault(channel, Proof(channel))
+        since = proof.since
+        if since is None:
+            client.folds[channel] = {}
+            if page:
+                since = {"epoch": EPOCH, "seq": [len(each) for each in self.truth]}
+                for log, entries in enumerate(self.truth):
+                    for e in entries:
+                        if channel in e.channels:
+                            fold(client.folds[channel], e.type, msgspec.json.decode(e.payload), (log, e.seq))
+        self.request += 1
+        proof.ask(self.request, since)
+        seq = None if since is None else tuple(since["seq"])
+        self.recovery.start(self.sessions[client], Subscription(channel, self.request, seq))
+
+    @rule(client=clients, channel=st.sampled_from(CHANNELS[2:]))
+    def unsubscribe(self, client: Client, channel: str) -> None:
+        session = self.sessions[client]
+        if channel in session.subscriptions:
+            self.hub.drop(session, session.subscriptions[channel])
+        client.proofs.pop(channel, None)
+
+    @rule(client=clients)
+    def fill_up(self, client: Client) -> None:
+        client.paused = True
+
+    @rule(client=clients)
+    def drain(self, client: Client) -> None:
+        client.paused = False
+        self.recovery.resume(self.sessions[client])
+
+    @rule()
+    def marks(self) -> None:
+        self.hub.want_marks()
+
+    @rule(sockets=st.integers(1, 4))
+    def write_to_some(self, sockets: int) -> None:
+        """A round goes on for some sockets, or begins."""
+        for _ in range(sockets):
+            if self.rounds is None:
+                self.rounds = self.hub.round()
+            try:
+                self.rounds.send(None)
+            except StopIteration:
+                self.rounds = None
+                return
+
+    @rule()
+    def write_to_all(self) -> None:
+        """The round under way ends; what has gathered goes out in another."""
+        self.write_to_some(100)
+        self.write_to_some(100)
+
+    @rule()
+    def recover_a_step(self) -> None:
+        self.recovery.step()
+
+    @precondition(lambda self: self.answers)
+    @rule()
+    def postgres_answers(self) -> None:
+        self.answers.pop(0)()
+
+    @rule()
+    def forget_extension(self) -> None:
+        for ring in self.hub.rings:
+            ring.release()
+
+    def teardown(self) -> None:
+        """Everything settles: every subscription is live, at the head, and holds what a fresh page holds."""
+        if not hasattr(self, "hub"):
+            return
+        self.arrive(len(self.untaken))
+        for client in self.sessions:
+            self.drain(client)
+        for _ in range(50):
+            self.write_to_some(100)
+            while self.recovery.step():
+                pass
+            while self.answers:
+                self.answers.pop(0)()
+        self.hub._marked = [0] * len(self.truth)
+        self.hub.want_marks()
+        self.write_to_some(100)
+        self.write_to_some(100)
+        for client in self.sessions:
+            for channel, proof in client.proofs.items():
+                if proof.state == "ended":
+                    assert channel not in self.sessions[client].subscriptions
+                    continue
+                assert proof.state == "live", f"{channel} is {proof.state}"
+                assert proof.mine == [len(each) for each in self.truth]
+                assert not self.between_missing(client, channel)
+        assert all(ring.channels() <= len(CHANNELS) for ring in self.hub.rings)
+
+    def between_missing(self, client: Client, channel: str) -> list[Entry]:
+        """What the fold lacks, of all that was committed after its first event."""
+        state = client.folds[channel]
+        places = [
+            place for place in (*state, *state.values()) if isinstance(place, tuple) and isinstance(place[0], int)
+        ]
+        missing: list[Entry] = []
+        for log, entries in enumerate(self.truth):
+            held = [seq for at, seq in places if at == log]
+            first = min(held, default=len(entries))
+            kept = [e for e in entries if e.seq > first and channel in e.channels and e.type == "x"]
+            missing += [e for e in kept if (log, e.seq) not in state]
+        return missing
+
+
+TestWorld = World.TestCase
+TestWorld.settings = settings(max_examples=120, stateful_step_count=60, deadline=None)
