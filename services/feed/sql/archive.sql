@@ -185,3 +185,15 @@ select post_id, account_id, kind from feed.reaction where post_id = any(:posts::
 -- name: export_comment_reactions(comments)
 select comment_id, account_id, kind from feed.comment_reaction
 where comment_id = any(:comments::bigint[]) order by comment_id, created_at, account_id;
+
+-- name: give_passwords(archive, handles, hashes)!
+-- To members of an archive who have none.
+update feed.account a set password_hash = t.hash, version = a.version + 1
+from unnest(:handles::text[], :hashes::text[]) as t(handle, hash), feed.import_ref r
+where a.handle = t.handle and a.password_hash is null
+  and r.archive = :archive and r.type = 'member' and r.id = a.id;
+
+-- name: archive_logins(archive)
+-- Members of an archive who were given a password.
+select a.handle from feed.account a join feed.import_ref r on r.type = 'member' and r.id = a.id
+where r.archive = :archive and a.password_hash is not null order by a.handle;
