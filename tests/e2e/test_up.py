@@ -101,7 +101,7 @@ def python_of(user: str) -> str | None:
     """An interpreter that the account can run with our packages: this one, or the system's of the same version."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     for python in (sys.executable, f"/usr/bin/python{version}"):
-        command = [python, "-c", "import services.cli, hiredis, uvloop"]
+        command = [python, "-c", "import services.cli, hiredis, litestar, redis.asyncio, uvloop"]
         with contextlib.suppress(OSError):
             if subprocess.run(command, user=user, env={"PYTHONPATH": PYTHONPATH}, check=False).returncode == 0:
                 return python
