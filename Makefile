@@ -7,7 +7,7 @@ WORKERS ?= 2
 .PHONY: up test test-long lint bench lock
 
 up: .venv/installed
-	@$(BIN)/chorus up $(ARGS)
+	@$(BIN)/chorus up $(ARGS) || [ $$? -eq 130 ] # Ctrl-C is how one stops it
 
 test: .venv/installed-dev
 	@$(BIN)/pytest -n $(WORKERS) -m "not long" $(ARGS)
