@@ -1,8 +1,8 @@
 """The feed under a real uvicorn in the test's own loop, on a database of the test's own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -10,11 +10,12 @@ import httpx
 import pytest
 import uvicorn
 
+from services.embedded import Postgres
 from services.feed.app import create_app
 from services.feed.settings import FeedSettings
 from shared.listening import listen
 from tests.feed.community import Community
-from tests.servers import Database
+from tests.servers import Database, fresh_database
 
 SECRET = "a secret for tests alone, thirty-two long"
 
@@ -31,6 +32,15 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         await super().startup(sockets)  # type: ignore[arg-type]
         self.listens.set()
+
+
+async def empty(owner: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """No row of the feed and no event is left."""
+    tables = await owner.fetch(
+        "select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = 'feed'"
+    )
+    names = ", ".join([row["name"] for row in tables] + ["eventlog.event", "eventlog.entry"])
+    await owner.execute(f"truncate {names}; update eventlog.head set seq = 0, snapshot = pg_current_snapshot()")
 
 
 @asynccontextmanager
@@ -52,12 +62,21 @@ async def serving(settings: FeedSettings) -> AsyncIterator[str]:
         await task
 
 
-@pytest.fixture
-async def serve(database: Database, tmp_path: Path) -> AsyncIterator[Serve]:
-    """Starts a feed with these settings on the test's database; any number of times."""
-    from contextlib import AsyncExitStack
+@pytest.fixture(scope="session")
+def feed_database(postgres_server: Postgres, template: str) -> Iterator[Database]:
+    """One database for the tests of the feed: emptying it takes a tenth of what cloning one takes."""
+    with fresh_database(postgres_server, template) as database:
+        yield database
 
+
+@pytest.fixture
+async def serve(feed_database: Database, tmp_path: Path) -> AsyncIterator[Serve]:
+    """Starts a feed with these settings on an empty database; any number of times."""
+    database = feed_database
     async with AsyncExitStack() as stack:
+        emptied = await asyncpg.connect(database.url_direct)
+        stack.push_async_callback(emptied.close)
+        await empty(emptied)
 
         async def start(**settings: object) -> Community:
             given = {

@@ -65,7 +65,7 @@ async def test_a_refused_request_leaves_its_key_free(community: Community) -> No
 async def test_a_key_that_is_none_is_a_fault(community: Community, key: str) -> None:
     ada = await community.member()
     before = await community.row_counts()
-    headers = {"Authorization": f"Bearer {ada.token}".encode(), "Idempotency-Key": key.encode()}
+    headers = {b"Authorization": f"Bearer {ada.token}".encode(), b"Idempotency-Key": key.encode()}
     response = await community.http.post("/v1/posts", json={"body": "x"}, headers=headers)
     assert faults(response) == {("Idempotency-Key", "malformed")}
     assert await community.row_counts() == before
