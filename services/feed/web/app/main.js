@@ -3,17 +3,22 @@
 import { get } from "./api.js";
 import { whoami } from "./session.js";
 import { config, me } from "./store.js";
-import { open } from "./stream.js";
+import { open, reopen } from "./stream.js";
 import { html, render } from "./ui.js";
 import { Shell } from "./views/shell.js";
 
 const AGAIN = 3000; // ms between tries to reach the server for the first time
 
+const LATER = 30_000; // ms; a member whom the gateway refuses all the same asks again, slowly
+
 const REVOKED = [4500, 4503];
 
-// Signed out somewhere else: the page goes on as a guest's.
+// Signed out somewhere else: the page goes on as a guest's, with a connection of a guest's.
 async function onstop(code) {
-  if (REVOKED.includes(code)) await whoami({ surely: Boolean(me.value) }).catch(() => {});
+  if (!REVOKED.includes(code)) return;
+  const before = me.value;
+  await whoami({ surely: Boolean(before) }).catch(() => {});
+  if (me.value?.id === before?.id) setTimeout(reopen, LATER);
 }
 
 async function begin() {

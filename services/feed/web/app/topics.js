@@ -53,11 +53,17 @@ export async function showOlder(slug, order) {
   cover(channel(slug), asOf);
 }
 
-/** Every topic, the first of them with live counts. */
-export async function openTopics() {
+/** The topics as they are now. Gives what that is complete up to; throws Problem. */
+export async function readTopics() {
   const { data, asOf } = await get("/v1/topics");
   for (const topic of data.items) change(keepTopic, topic);
   listed.value = data.items.map(({ slug }) => slug);
+  return asOf;
+}
+
+/** The topics, the first of them with live counts. Gives how to stop; throws Problem. */
+export async function openTopics() {
+  const asOf = await readTopics();
   // One read serves all: each channel goes on from it, and reads its own header after a reset.
   const stops = await Promise.all(listed.value.slice(0, LISTED).map((slug) => {
     let first = asOf;

@@ -3,7 +3,7 @@
 import { go, postPath, topicPath } from "../router.js";
 import { state, visit } from "../store.js";
 import { plural } from "../text.js";
-import { listed, openTopics } from "../topics.js";
+import { listed, openTopics, readTopics } from "../topics.js";
 import { html, useEffect } from "../ui.js";
 import { Compose } from "./compose.js";
 import { Empty, Failed, Skeleton, useLoad } from "./states.js";
@@ -45,7 +45,8 @@ const ASIDE = 8;
 
 /** Beside a page: a few topics with their people. Keeps quiet when they can't be had; it is not why anybody came. */
 export function Aside({ besides }) {
-  useLoad(listed.peek() ? async () => null : openTopics, [visit.value]);
+  // Read, not followed: that would bring every event of theirs.
+  useLoad(() => (listed.peek() ? Promise.resolve() : readTopics().then(() => null)), [visit.value]);
   const topics = (listed.value ?? []).filter((slug) => slug !== besides).map((slug) => state.value.topics[slug]).filter(Boolean);
   if (!topics.length) return null;
   return html`<section aria-label="Other topics"><h2>Other topics</h2><ul>
