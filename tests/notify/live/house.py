@@ -70,6 +70,16 @@ class Pen:
         opened: int = await self._connection.fetchval("select eventlog.open_epoch(null, 0, 'test')")
         return opened
 
+    async def forget(self, through: int) -> None:
+        """What retention does, by hand: entries through `through` are gone."""
+        await self._connection.execute("delete from eventlog.entry where seq <= $1", through)
+        await self._connection.execute("update eventlog.retained set floor = $1", through + 1)
+
+    async def redact(self, seq: int) -> None:
+        """The words of an entry of log 0 are removed, with the event that says so."""
+        await self._connection.execute("select eventlog.redact(0::smallint, $1)", seq)
+        await self.number()
+
     async def logs(self, count: int) -> None:
         """The installation has `count` logs."""
         await self._connection.execute("select eventlog.initialise($1)", count)

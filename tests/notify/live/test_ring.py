@@ -1,0 +1,82 @@
+"""The ring against a plain list: any sequence of appending, extending and releasing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.notify.live.ring import REDACTED, Ring
+from shared.eventlog.entries import Entry
+
+CHANNELS = ["a", "b", "c"]
+
+
+def entry(seq: int, channels: tuple[str, ...] = ("a",)) -> Entry:
+    return Entry(seq, seq, "x", "2026-11-23T09:30:00.123Z", channels, b'{"secret":1}')
+
+
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.sets(st.sampled_from(CHANNELS)).map(lambda on: ("append", tuple(sorted(on)))),
+            st.integers(1, 6).map(lambda count: ("prepend", count)),
+            st.just(("release", 0)),
+            st.integers(0, 5).map(lambda room: ("hold", room)),
+        ),
+        max_size=60,
+    ),
+    start=st.integers(0, 30),
+)
+def test_a_ring_answers_as_the_whole_log_would(steps: list[tuple[str, object]], start: int) -> None:
+    log = {seq: entry(seq, (CHANNELS[seq % 3],)) for seq in range(1, start + 1)}
+    ring = Ring(0, 5, start, slack=2)
+    for what, argument in steps:
+        if what == "append":
+            assert isinstance(argument, tuple)
+            log[ring.end + 1] = entry(ring.end + 1, argument)
+            ring.append(log[ring.end + 1])
+        elif what == "prepend":
+            assert isinstance(argument, int)
+            ring.prepend([log[seq] for seq in range(max(ring.floor - argument, 1), ring.floor)])
+        elif what == "release":
+            ring.release()
+        else:
+            assert isinstance(argument, int)
+            ring.hold(argument)
+        assert len(ring) == ring.end - ring.floor + 1
+        assert [ring.entry(seq) for seq in range(ring.floor, ring.end + 1)] == [
+            log[seq] for seq in range(ring.floor, ring.end + 1)
+        ]
+        for channel in CHANNELS:
+            known = [seq for seq in range(ring.floor, ring.end + 1) if channel in log[seq].channels]
+            for after in range(ring.floor - 1, ring.end + 1):
+                later = [seq for seq in known if seq > after]
+                assert list(ring.positions(channel, after, 3)) == later[:3]
+                assert ring.previous(channel, after + 1) == max((seq for seq in known if seq <= after), default=0)
+    ring.release()
+    assert len(ring) <= 5 + 2
+
+
+def test_a_hole_is_a_broken_assumption() -> None:
+    ring = Ring(0, 5, 10)
+    for seq in (10, 12):
+        with pytest.raises(AssertionError):
+            ring.append(entry(seq))
+    ring.append(entry(11))
+    with pytest.raises(AssertionError):
+        ring.prepend([entry(9)])
+
+
+def test_the_index_leaves_with_the_entries() -> None:
+    ring = Ring(0, 10, 0, slack=5)
+    for seq in range(1, 1_000):
+        ring.append(entry(seq, (f"post:{seq}", "topic:a")))
+    assert ring.channels() <= 17
+
+
+def test_redacting_takes_the_words_and_nothing_else() -> None:
+    ring = Ring(0, 10, 0)
+    ring.append(entry(1))
+    ring.redact(1)
+    ring.redact(99)
+    assert ring.entry(1) == entry(1)._replace(type=REDACTED, payload=b"{}")
+    assert list(ring.positions("a", 0, 5)) == [1]
