@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from services.bench.figures import Scale
+from services.bench.figures import REFERENCE_RAW_MS, Scale
 from services.bench.stack import Stack
 from services.bench.tools import Tools
 
@@ -25,7 +25,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(1_000, 5_000, 4_000, 100_000, 12.0, 8.0, 30.0)
-QUICK = Size(100, 200, 200, 5_000, 2.0, 2.0, 3.0)
+QUICK = Size(100, 200, 200, 5_000, 1.5, 1.5, 2.0)
 
 
 class Bench:
@@ -37,7 +37,12 @@ class Bench:
         self.runs = runs
         self.quick = quick
         self.size = QUICK if quick else FULL
-        self.scale = Scale(self.raw_write_ms())
+        self.scale = self._scale()
+
+    def _scale(self) -> Scale:
+        """The quietest of three looks: a busy neighbour must not make the targets easy, nor may a Python stand-in."""
+        raw = min(self.raw_write_ms() for _ in range(1 if self.quick else 3))
+        return Scale(raw if self.tools.compiled else min(raw, REFERENCE_RAW_MS))
 
     def raw_write_ms(self) -> float:
         """Milliseconds of one bare write to each of 1,000 sockets that another process reads, a median."""

@@ -21,6 +21,9 @@ WARMING = 1.5
 DRAINING = 20.0
 """Seconds after the last event in which deliveries still count; a system that needs more has lost the race."""
 
+HELD = 0.97
+"""Share of the rate that must have been published: fewer events would flatter whoever delivers them."""
+
 
 class Audience(NamedTuple):
     """Who listens: sockets spread evenly over channels."""
@@ -131,20 +134,25 @@ def _drained(readers: Readers, read: Report, expected: int) -> Report:
     return read
 
 
-def summarised(row: str, title: str, runs: list[Run], criteria: tuple[Criterion, ...], bench: Bench) -> Figure:
+def summarised(
+    row: str, title: str, rate: int, runs: list[Run], criteria: tuple[Criterion, ...], bench: Bench
+) -> Figure:
     """The figure of broadcast runs, with what was lost, who worked, and whether the rate was held."""
     expected, delivered = sum(run.expected for run in runs), sum(run.read["delivered"] for run in runs)
     gaps, repeats = sum(run.read["gaps"] for run in runs), sum(run.read["repeats"] for run in runs)
     closed = sum(run.read["closed"] for run in runs)
     last = runs[-1]
+    held = median(run.sent.rate for run in runs)
     notes = [
-        f"sent {median(run.sent.rate for run in runs):,.0f} events/s, commits {last.sent.commit_p50_ms:.1f}"
+        f"sent {held:,.0f} events/s, commits {last.sent.commit_p50_ms:.1f}"
         f" / {last.sent.commit_p99_ms:.1f} ms; delivered {delivered:,} of {expected:,}, {gaps} gaps, {repeats} repeats,"
         f" {closed} sockets closed; {last.read['bytes'] / max(1, last.read['reads']):,.0f} bytes a read",
         cpu_of(last),
         "each run: " + "; ".join(f"{run.read['p50_ms']:.1f} / {run.read['p99_ms']:.1f} ms" for run in runs),
     ]
-    reason = None
+    reason = (
+        None if held >= HELD * rate else f"the publisher reached {held:,.0f} of {rate:,} events/s: commits are too slow"
+    )
     if delivered < expected or gaps or closed:
         missing = f"{expected - delivered:,} deliveries missing"
         reason = f"{missing}, {gaps} gaps, {closed} sockets closed {last.read['codes']}"
@@ -181,14 +189,14 @@ def row_hot(bench: Bench, row: str, rate: int, p50: float | None, p99: float, pe
     if per_second is not None:
         target = per_second * bench.size.sockets / 1000
         criteria = (bench.scale.more("deliveries", target, middle([run.per_second for run in runs])), *criteria)
-    return summarised(row, f"hot channel, {bench.size.sockets:,} sockets, {rate:,}/s", runs, criteria, bench)
+    return summarised(row, f"hot channel, {bench.size.sockets:,} sockets, {rate:,}/s", rate, runs, criteria, bench)
 
 
 def row_topics(bench: Bench, row: str, rate: int, p50: float, p99: float) -> Figure:
     """Sockets over 50 topics."""
     runs = many_topics(bench, rate)
     title = f"{bench.size.sockets:,} sockets over 50 topics, {rate:,}/s"
-    return summarised(row, title, runs, latency(bench, runs, p50, p99), bench)
+    return summarised(row, title, rate, runs, latency(bench, runs, p50, p99), bench)
 
 
 def row_idle(bench: Bench) -> Figure:

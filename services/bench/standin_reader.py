@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
 _UPGRADE = (
     "GET /v1/live HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -81,9 +81,8 @@ class Client(asyncio.Protocol):
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101
-        self.transport = transport
-        transport.write(_UPGRADE.format(port=self.port).encode())
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
+        self.transport.write(_UPGRADE.format(port=self.port).encode())
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.state != "closed":

@@ -33,6 +33,7 @@ class Tools:
         self.warning: str | None = None
         compiler = compiler or next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
         self._commands = {name: [sys.executable, "-m", "services.bench.standin", name] for name in _PROGRAMS}
+        self.compiled = False
         if compiler is None:
             self.warning = "No C compiler: Python generates the load, and may be the bottleneck."
             return
@@ -42,6 +43,7 @@ class Tools:
                 self.warning = f"{compiler} can't build {name}.c, Python stands in and may be the bottleneck: {said}"
                 continue
             self._commands[name] = [str(folder / name)]
+        self.compiled = self.warning is None
 
     def command(self, name: str, *arguments: str | int | float) -> list[str]:
         """The command line of a generator."""
