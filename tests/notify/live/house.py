@@ -75,6 +75,11 @@ class Pen:
         await self._connection.execute("delete from eventlog.entry where seq <= $1", through)
         await self._connection.execute("update eventlog.retained set floor = $1", through + 1)
 
+    async def tear(self, log_seq: int) -> None:
+        """What may never happen: the log says it has come further than its entries do, and skips some."""
+        await self._connection.execute("update eventlog.head set seq = $1 where log = 0", log_seq + 3)
+        await self.write("x", ["topic:a"])
+
     async def redact(self, seq: int) -> None:
         """The words of an entry of log 0 are removed, with the event that says so."""
         await self._connection.execute("select eventlog.redact(0::smallint, $1)", seq)
