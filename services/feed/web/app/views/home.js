@@ -50,6 +50,6 @@ export function Aside({ besides }) {
   const topics = (listed.value ?? []).filter((slug) => slug !== besides).map((slug) => state.value.topics[slug]).filter(Boolean);
   if (!topics.length) return null;
   return html`<section aria-label="Other topics"><h2>Other topics</h2><ul>
-    ${topics.slice(0, ASIDE).map((topic) => html`<li key=${topic.slug}><a href=${topicPath(topic.slug)}>${topic.name}</a> <span>${plural(topic.people, "person", "people")}</span></li>`)}
+    ${topics.slice(0, ASIDE).map((topic) => html`<li key=${topic.slug}><a href=${topicPath(topic.slug)}>${topic.name}</a> <span>${topic.people ? plural(topic.people, "person", "people") : plural(topic.posts, "post")}</span></li>`)}
   </ul></section>`;
 }
