@@ -74,6 +74,7 @@ class Gateway:
         connection = Connection(protocol, generation, self._timing)
         connection.resume_with(session)
         protocol.bound(self._settings.write_buffer)
+        protocol.forget_handshake()
         self._addresses[address] += 1
         self._sockets[session] = generation
         metrics.SOCKETS.inc()
