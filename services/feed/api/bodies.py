@@ -158,7 +158,12 @@ _POST: dict[str, Check] = {
     "content_warning": _text("content_warning", LINE_MAX, single_line=True),
 }
 _CHECKS: dict[type[Body], dict[str, Check]] = {
-    SignUp: {"handle": text.check_handle, "display_name": text.check_display_name},
+    SignUp: {
+        "handle": text.check_handle,
+        "display_name": text.check_display_name,
+        "password": _text("password", 200),
+    },
+    SignIn: {"handle": _text("handle", 100, single_line=True), "password": _text("password", 200)},
     PostBody: _POST,
     PostChange: _POST,
     CommentBody: {"body": _text("body", BODY_MAX), "parent": _id("parent")},

@@ -1,0 +1,108 @@
+"""The OpenAPI document: every call in it, every answer as it says, and a page of it without anything foreign."""
+
+import re
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from services.feed.app import create_app
+from services.feed.settings import FeedSettings
+from shared.errors import all_errors
+from tests.feed.community import PASSWORD, Community, Member
+from tests.feed.test_media import picture
+
+
+async def document_of(community: Community) -> dict[str, Any]:
+    """The document, as it is served."""
+    document: dict[str, Any] = (await community.get("/openapi.json")).json()
+    return document
+
+
+def schema_of(document: dict[str, Any], method: str, path: str, status: int) -> dict[str, Any] | None:
+    """What an operation says of one of its answers; None: no body."""
+    answer = document["paths"][path][method.lower()]["responses"][str(status)]
+    content = next(iter(answer.get("content", {}).values()), None)
+    return None if content is None else {**content["schema"], "components": document["components"]}
+
+
+async def example_calls(community: Community, ada: Member) -> list[tuple[str, str, dict[str, Any]]]:
+    """One good request for every operation, as (method, path template, what to send); in an order that works."""
+    post = await ada.post("#calm")
+    comment = await ada.comment(post, "x")
+    photo = (await ada.call("POST", "/v1/media", files={"file": ("p.png", picture("PNG"))})).json()
+    at = {"post_id": post["id"], "comment_id": comment["id"], "slug": "calm", "media_id": photo["id"], "size": "small"}
+    account = {"handle": "some_body", "display_name": "Some Body", "password": PASSWORD}
+    return [
+        (method, path, {"path": path.format(**at), **options})
+        for method, path, options in (
+            ("POST", "/v1/accounts", {"body": account}),
+            ("POST", "/v1/sessions", {"body": {"handle": ada.handle, "password": PASSWORD}}),
+            ("POST", "/v1/sessions/renew", {"body": {}}),
+            ("GET", "/v1/me", {}),
+            ("POST", "/v1/live/ticket", {}),
+            ("GET", "/v1/config", {}),
+            ("GET", "/v1/topics", {}),
+            ("GET", "/v1/topics/{slug}", {}),
+            ("PUT", "/v1/topics/{slug}/membership", {}),
+            ("DELETE", "/v1/topics/{slug}/membership", {}),
+            ("GET", "/v1/topics/{slug}/posts", {}),
+            ("POST", "/v1/posts", {"body": {"body": "#calm", "media": [photo["id"]]}}),
+            ("GET", "/v1/posts/{post_id}", {}),
+            ("PATCH", "/v1/posts/{post_id}", {"body": {"version": 1, "title": "New"}}),
+            ("PUT", "/v1/posts/{post_id}/reaction", {"body": {"kind": "hug"}}),
+            ("DELETE", "/v1/posts/{post_id}/reaction", {}),
+            ("GET", "/v1/posts/{post_id}/comments", {}),
+            ("POST", "/v1/posts/{post_id}/comments", {"body": {"body": "x", "parent": comment["id"]}}),
+            ("GET", "/v1/comments/{comment_id}", {}),
+            ("PATCH", "/v1/comments/{comment_id}", {"body": {"version": 1, "body": "y"}}),
+            ("PUT", "/v1/comments/{comment_id}/reaction", {"body": {"kind": "hug"}}),
+            ("DELETE", "/v1/comments/{comment_id}/reaction", {}),
+            ("POST", "/v1/media", {"files": {"file": ("p.png", picture("PNG"))}}),
+            ("GET", "/media/{media_id}/{size}", {}),
+            ("DELETE", "/v1/comments/{comment_id}", {}),
+            ("DELETE", "/v1/posts/{post_id}", {}),
+            ("DELETE", "/v1/sessions/current", {}),
+        )
+    ]
+
+
+async def test_every_answer_is_as_the_document_says(community: Community) -> None:
+    document = await document_of(community)
+    ada = await community.member()
+    calls = await example_calls(community, ada)
+    listed = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert {(method, path) for method, path, _ in calls} == listed, "a new call needs an example here"
+    for method, path, options in calls:
+        response = await ada.call(method, **options)
+        assert response.is_success, f"{method} {path}: {response.text}"
+        schema = schema_of(document, method, path, response.status_code)
+        if schema is None:
+            assert response.content == b""
+        elif response.headers["content-type"] == "application/json":
+            jsonschema_rs.validator_for(schema).validate(response.json())
+
+
+def test_a_call_that_says_nothing_of_itself_keeps_the_document_from_being_made() -> None:
+    from litestar import Litestar, get
+
+    from services.feed.api.openapi import NotDocumented, document
+
+    @get("/v1/new", sync_to_thread=False)
+    def new() -> str:
+        return ""
+
+    with pytest.raises(NotDocumented, match="GET /v1/new"):
+        document(Litestar([new], openapi_config=None).routes, ())
+
+
+async def test_the_pages_of_the_documentation_need_nothing_from_elsewhere(community: Community) -> None:
+    calls, errors = (await community.get("/docs")).text, (await community.get("/docs/errors")).text
+    for page in (calls, errors):
+        assert not re.search(r"<script|(src|href)=\"(?!/)", page)
+    for path in (await document_of(community))["paths"]:
+        assert path in calls
+    create_app(FeedSettings())
+    for error in all_errors():
+        if error.__module__.startswith(("shared", "services.feed.api")):
+            assert f'id="{error.code}"' in errors
