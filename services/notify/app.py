@@ -12,6 +12,8 @@ from typing import Any
 import asyncpg
 from litestar import Litestar
 from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
 from redis.asyncio import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -36,6 +38,14 @@ log = get_logger(__name__)
 START_TIMEOUT = 30.0
 """Seconds that a start waits for Postgres before it gives up, loudly."""
 LIVE_PATH = "/v1/live"
+
+_OPENAPI = OpenAPIConfig(
+    title="Chorus notify",
+    version="1",
+    path="/",
+    render_plugins=[JsonRenderPlugin(path="/openapi.json")],  # Litestar's pages for people load from elsewhere
+    components=Components(security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer")}),
+)
 
 
 class Notify:
@@ -99,7 +109,7 @@ class Notify:
             lifespan=[self._lifespan],
             exception_handlers=EXCEPTION_HANDLERS,
             cors_config=cors(self.settings),
-            openapi_config=OpenAPIConfig(title="Chorus notify", version="1", path="/openapi", render_plugins=[]),
+            openapi_config=_OPENAPI,
             logging_config=None,
         )
 
@@ -115,6 +125,7 @@ class Notify:
                 stack.push_async_callback(redis.aclose)
             credentials = self.gateway.credentials = Credentials(pool, settings.secret_key)
             stack.push_async_callback(credentials.close)
+            stack.push_async_callback(self.gateway.close)
             self._follower = Follower(
                 pool, redis, settings, mark_interval=self._mark_interval, on_retired=self.gateway.retire
             )

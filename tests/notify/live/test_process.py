@@ -93,3 +93,10 @@ async def test_a_broken_assumption_ends_the_process_with_1(process: Service, pen
         await pen.tear(2)
         assert await client.closed() == 4004
         assert await ended(process, 5) == 1
+
+
+async def test_the_calls_of_notify_describe_themselves(process: Service) -> None:
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"{process.url}/openapi.json")
+        assert answer.status_code == 200
+        assert set(answer.json()["paths"]) == {"/v1/notifications", "/v1/notifications/read"}
