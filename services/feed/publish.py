@@ -12,12 +12,12 @@ import sys
 
 import asyncpg
 import uvloop
-from redis.asyncio import Redis
 
 from services.feed.settings import FeedSettings
 from shared.eventlog import retention, wakes
 from shared.eventlog.installation import ForeignRedis, LogsAreFixed, initialise
 from shared.eventlog.sequencer import Sequencer
+from shared.eventlog.stream import open_redis
 from shared.postgres import open_pool
 from shared.settings import load
 from shared.telemetry import configure, get_logger
@@ -54,7 +54,7 @@ async def publish(settings: FeedSettings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         pool = await open_pool(url, application_name="chorus publisher", max_size=settings.logs + 2)
         stack.push_async_callback(pool.close)
-        redis = Redis.from_url(settings.redis_url) if settings.redis_url else None
+        redis = open_redis(settings.redis_url) if settings.redis_url else None
         if redis is not None:
             stack.push_async_callback(redis.aclose)
         sequencers = [

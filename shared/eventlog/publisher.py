@@ -11,6 +11,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from shared.eventlog.cancellation import Cancellation
 from shared.eventlog.crashpoints import reached
 from shared.eventlog.entries import read_rows
 from shared.eventlog.installation import ForeignRedis, install_id, open_epoch, standing
@@ -65,8 +66,9 @@ class Publisher:
 
     async def run(self) -> None:
         """The stream follows the head, until cancelled."""
-        pause = PAUSE[0]
+        pause, cancellation = PAUSE[0], Cancellation()
         while True:
+            cancellation.heed()
             try:
                 await self._step()
                 pause = PAUSE[0]

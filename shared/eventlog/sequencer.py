@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 from redis.asyncio import Redis
 
+from shared.eventlog.cancellation import Cancellation
 from shared.eventlog.crashpoints import reached
 from shared.eventlog.installation import ForeignRedis, open_epoch, standing, what_changed
 from shared.eventlog.leadership import Session, session, stand_by
@@ -58,8 +59,9 @@ class Sequencer:
 
     async def run(self) -> None:
         """Until cancelled. Raises ForeignRedis when Redis belongs to another installation at the start of leading."""
-        pause = AGAIN[0]
+        pause, cancellation = AGAIN[0], Cancellation()
         while True:
+            cancellation.heed()
             led = False
             try:
                 async with session(self._url, self.log) as connection:
@@ -103,8 +105,9 @@ class Sequencer:
         self._epoch = (await standing(self._pool, self.log)).epoch
 
     async def _number(self, connection: Session) -> None:
-        pause = POLL[0]
+        pause, cancellation = POLL[0], Cancellation()
         while True:
+            cancellation.heed()
             self.wake.clear()
             rows = await self._number_once(connection)
             if rows:

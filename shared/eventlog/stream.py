@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError, ResponseError
 
@@ -30,6 +32,15 @@ UNAVAILABLE = (RedisError, OSError, TimeoutError)
 """What calls raise when Redis is away, stalled, read-only or out of memory."""
 
 _HERE = Path(__file__).parent
+
+
+def open_redis(url: str) -> "Redis":
+    """A client for streams and tails; nothing is connected yet.
+
+    Its own timeouts and retries are off: each call here has CALL_TIMEOUT, whoever calls tries again, and what redis-py
+    bounds with `asyncio.wait_for` may drop a cancellation (see cancellation.py).
+    """
+    return Redis.from_url(url, socket_timeout=None, socket_connect_timeout=CALL_TIMEOUT, retry=Retry(NoBackoff(), 0))
 
 
 class Fenced(Exception):

@@ -12,6 +12,7 @@ import asyncpg
 from redis.asyncio import Redis
 
 from shared.errors import Busy
+from shared.eventlog.cancellation import Cancellation
 from shared.eventlog.entries import TOMBSTONE, Entry, entry_of, floor, read_range, read_rows
 from shared.eventlog.position import Position
 from shared.eventlog.stream import UNAVAILABLE, Stream
@@ -90,9 +91,12 @@ class Tail:
         return self
 
     async def __anext__(self) -> list[Entry]:
+        cancellation = Cancellation()
         while not self._begun:
+            cancellation.heed()
             await self._begin()
         while True:
+            cancellation.heed()
             if (answer := self._heads.poll()) is not None:
                 self._take_head(answer)
             batch = await (self._from_redis() if self.source == "redis" else self._from_postgres())
