@@ -4,7 +4,7 @@ ARGS ?=
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: up test test-long lint bench lock
+.PHONY: up test test-long lint bench docs lock
 
 up: .venv/installed
 	@$(BIN)/chorus up $(ARGS) || [ $$? -eq 130 ] # Ctrl-C is how one stops it
@@ -22,6 +22,10 @@ lint: .venv/installed-dev
 
 bench: .venv/installed
 	@$(BIN)/chorus bench $(ARGS)
+
+# The tables of the README that are made from the code.
+docs: .venv/installed
+	@$(BIN)/python -m services.settings_table
 
 # Versions with hashes and no address of an index, so that everybody installs from the index that they trust.
 lock: .venv/installed-dev
