@@ -16,6 +16,7 @@ from services.notify.settings import NotifySettings
 from shared.auth import issue
 from shared.ids import new_id
 from shared.listening import listen
+from tests.live_client import Cursor
 from tests.servers import Database
 
 SECRET = "a secret for tests alone, thirty-two long"
@@ -211,3 +212,13 @@ async def house_of(
     finally:
         running.should_exit = True
         await asyncio.wait_for(task, 20)
+
+
+def cursor(found: dict[str, Any]) -> Cursor:
+    """`as_of` as the client keeps it."""
+    return {"epoch": found["epoch"], "seq": list(found["seq"])}
+
+
+def numbers(events: list[dict[str, Any]]) -> list[int]:
+    """What tells the events of `write_many` apart."""
+    return [event["n"] for event in events]

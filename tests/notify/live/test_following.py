@@ -1,26 +1,14 @@
 """Subscribing, resuming and everything that a subscription goes through, on a real server."""
 
 import asyncio
-from typing import Any
 
 import msgspec
-import pytest
 import websockets
 
-from services.notify.live import history, metrics, ring
-from tests.live_client import Cursor, LiveClient
-from tests.notify.live.house import House, Pen, house_of, token
+from services.notify.live import ring
+from tests.live_client import LiveClient
+from tests.notify.live.house import House, Pen, cursor, house_of, numbers, token
 from tests.servers import Database
-
-
-def cursor(found: dict[str, Any]) -> Cursor:
-    """`as_of` as the client keeps it."""
-    return {"epoch": found["epoch"], "seq": list(found["seq"])}
-
-
-def numbers(events: list[dict[str, Any]]) -> list[int]:
-    """What tells the events of `write_many` apart."""
-    return [event["n"] for event in events]
 
 
 async def test_subscribing_from_a_page_leaves_no_gap_and_answers_with_the_request_s_id(house: House, pen: Pen) -> None:
@@ -48,94 +36,6 @@ async def test_an_event_frame_carries_type_id_and_time_before_the_payload(house:
         assert (event["type"], event["id"], event["comment"]) == ("comment.created", str(written), {"body": "ünï\n🙂"})
         assert len(event["at"]) == 24
         assert event["at"].endswith("Z")
-
-
-async def test_what_was_missed_while_away_comes_once_and_in_order(house: House, pen: Pen) -> None:
-    async with LiveClient(house.url) as client:
-        topic = await client.subscribe("topic:a")
-        await pen.write_many(2, ["topic:a"])
-        await client.events("topic:a", 2)
-        await client.close()
-        await pen.write_many(500, ["topic:a"], size=300)
-        await client.connect()
-        await client.events("topic:a", 502)
-        assert numbers(topic.events) == [1, 2, *range(1, 501)]
-        assert topic.gaps == 0
-
-
-async def test_below_the_ring_one_reader_extends_it_for_everybody(database: Database, pen: Pen) -> None:
-    page = cursor(await pen.cursor())
-    await pen.write_many(400, ["topic:a", "post:1"])
-    before = metrics.HISTORY.labels(0)._value.get()
-    async with house_of(database, ring=100) as house:
-        assert house.hub.rings[0].floor > 250
-        clients = [LiveClient(house.url) for _ in range(5)]
-        for client in clients:
-            await client.connect()
-        asked = [client.subscribe(channel, page) for client in clients for channel in ("topic:a", "post:1")]
-        for subscription in await asyncio.gather(*asked):
-            assert numbers(subscription.events) == list(range(1, 401))
-        read = metrics.HISTORY.labels(0)._value.get() - before
-        assert house.hub.rings[0].floor == 1
-        assert read == 300, "the ring was read more than once"
-        for client in clients:
-            await client.close()
-
-
-async def test_older_than_a_ring_can_be_extended_is_reset_too_old(
-    database: Database, pen: Pen, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(history, "EXTENSION", 50)
-    page = cursor(await pen.cursor())
-    await pen.write_many(400, ["topic:a"])
-    async with house_of(database, ring=100) as house, LiveClient(house.url) as client:
-        topic = await client.subscribe("topic:a", page)
-        assert topic.resets == ["too_old"]
-        assert topic.events == []
-        page["seq"] = [260]
-        topic = await client.subscribe("topic:a", page)
-        assert numbers(topic.events) == list(range(261, 401))
-
-
-async def test_what_retention_took_is_reset_too_old(database: Database, pen: Pen) -> None:
-    page = cursor(await pen.cursor())
-    await pen.write_many(300, ["topic:a"])
-    await pen.forget(150)
-    async with house_of(database, ring=100) as house, LiveClient(house.url) as client:
-        assert (await client.subscribe("topic:a", page)).resets == ["too_old"]
-        page["seq"] = [160]
-        assert numbers((await client.subscribe("topic:a", page)).events) == list(range(161, 301))
-
-
-async def test_a_page_ahead_of_this_process_is_answered_when_the_log_comes_in(house: House, pen: Pen) -> None:
-    await pen.write("x", ["topic:a"], {"n": 1})
-    async with LiveClient(house.url) as client:
-        hub = house.hub
-        await house.reached(1)
-        take, held = hub.take, []
-        hub.take = lambda *entries: held.append(entries)
-        await pen.write("x", ["topic:a"], {"n": 2})
-        page = cursor(await pen.cursor())
-        topic = await client.subscribe("topic:a", page, wait=False)
-        await client.send({"type": "ping", "id": 99})
-        await client.until(lambda: {"type": "pong", "id": 99} in client.frames)
-        assert topic.proof.state == "pending"
-        await client.send({"type": "ping", "id": 100})
-        del hub.take
-        for entries in held:
-            take(*entries)
-        await pen.write("x", ["topic:a"], {"n": 3})
-        assert numbers(await client.events("topic:a", 1)) == [3]
-        await client.until(lambda: topic.proof.state == "live")
-
-
-async def test_a_since_ahead_of_postgres_or_of_an_older_epoch_is_reset_epoch(house: House, pen: Pen) -> None:
-    page = cursor(await pen.cursor())
-    async with LiveClient(house.url) as client:
-        ahead = await client.subscribe("post:1", {"epoch": page["epoch"], "seq": [99]})
-        assert ahead.resets == ["epoch"]
-        older = await client.subscribe("post:2", {"epoch": page["epoch"] - 1, "seq": [0]})
-        assert older.resets == ["epoch"]
 
 
 async def test_marks_follow_the_head_and_stop_with_it(house: House, pen: Pen) -> None:
