@@ -15,6 +15,8 @@ def command(rows: str, runs: int, quick: bool, as_json: bool) -> None:
 
     Takes some 20 minutes with everything. Progress goes to standard error. Slow figures are no failure.
     """
+    import signal
+
     from services.bench import run
     from services.bench.figures import as_json as written
     from services.bench.figures import print_table
@@ -26,6 +28,7 @@ def command(rows: str, runs: int, quick: bool, as_json: bool) -> None:
         return
     if unknown := run.unknown_rows(names):
         raise click.BadParameter(f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}", param_hint="--rows")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended politely, it leaves no folder behind
     figures, heading, scale = run.measure(names, runs=runs, quick=quick, say=lambda line: click.echo(line, err=True))
     if as_json:
         click.echo(written(figures, heading, scale))
