@@ -68,3 +68,15 @@ async def test_what_no_topic_is_called_is_not_found(community: Community) -> Non
 async def test_a_community_without_topics_lists_none(community: Community) -> None:
     page = made(await community.get("/v1/topics"))
     assert (page["items"], page["next"]) == ([], None)
+
+
+async def test_pages_of_a_topic_in_any_script_link_to_the_next(community: Community) -> None:
+    ada = await community.member()
+    for number in range(2):
+        await ada.post(f"{number} #日本語")
+    response = await community.get("/v1/topics/日本語/posts?limit=1")
+    made(response)
+    link = response.headers["link"].partition(">")[0].removeprefix("<")
+    assert link.startswith("/v1/topics/%E6%97%A5%E6%9C%AC%E8%AA%9E/posts?limit=1&before=")
+    page = made(await community.get(link))
+    assert [post["body"] for post in page["items"]] == ["0 #日本語"]

@@ -5,7 +5,7 @@ event anywhere, and stand in their own header, on a 304 too.
 """
 
 import hashlib
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from litestar import Response
 
@@ -40,7 +40,7 @@ def page_answer(request: Ask, page: Page, viewer: Member | None) -> Response[byt
     if page.next is not None:
         asked = {name: value for name, value in request.query_params.dict().items() if name != "before"}
         query = urlencode({**asked, "before": page.next}, doseq=True)
-        response.headers["Link"] = f'<{request.url.path}?{query}>; rel="next"'
+        response.headers["Link"] = f'<{quote(request.scope["path"])}?{query}>; rel="next"'
     return response
 
 
