@@ -40,6 +40,7 @@ class Sent(msgspec.Struct, kw_only=True):
     """What was published with stamps in the window, and what that took."""
 
     events: int = 0
+    seconds: float = 0
     rate: float = 0
     commit_p50_ms: float = 0
     commit_p99_ms: float = 0
@@ -91,7 +92,8 @@ class Publisher:
             task.add_done_callback(self._running.discard)
         await asyncio.gather(*self._running)
         ordered = sorted(self._commits)
-        self._sent.rate = self._sent.events / (until_us - from_us) * 1e6
+        self._sent.seconds = (until_us - from_us) / 1e6
+        self._sent.rate = self._sent.events / self._sent.seconds
         self._sent.commit_p50_ms = 1000 * median(ordered) if ordered else 0
         self._sent.commit_p99_ms = 1000 * ordered[int(len(ordered) * 0.99)] if ordered else 0
         self._sent.cpu = time.process_time() - cpu
