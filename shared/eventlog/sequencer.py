@@ -31,7 +31,8 @@ AGAIN = 0.1, 2.0
 
 _NUMBER = "SELECT * FROM eventlog.number($1, $2, $3)"
 _OTHER_EPOCH = "CH001"
-_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# InternalClientError: what asyncpg raises when a leader wakes up to a session that the server has ended meanwhile.
+_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 
 class Sequencer:
@@ -84,9 +85,11 @@ class Sequencer:
         log_.info("sequencer_leads", log=self.log, epoch=self._epoch)
         self.leading.set()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._number(connection), name=f"number-{self.log}")
             if self._publisher is not None:
                 tasks.create_task(self._publisher.run(), name=f"publish-{self.log}")
+            # Not a task of the group: on 3.11 a child that fails while the group waits for its end leaves our own
+            # task counted as cancelled, and `run` would heed that and never lead again.
+            await self._number(connection)
 
     async def _compare(self) -> None:
         """Before anything is numbered: is this the server of last time, and is Redis where we left it?"""
