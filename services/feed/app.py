@@ -11,11 +11,14 @@ from redis.asyncio import Redis
 from services.feed.accounts import Accounts
 from services.feed.api import accounts, comments, media, meta, pages, posts, topics
 from services.feed.api.context import Context, Limits
+from services.feed.api.guests import Guests
 from services.feed.comments import Comments
 from services.feed.edits import Edits
+from services.feed.follower import Follower
 from services.feed.housekeeping import Housekeeping
 from services.feed.images import Darkroom
 from services.feed.media import Photos
+from services.feed.memory import Memory
 from services.feed.passwords import Passwords
 from services.feed.posts import Posts
 from services.feed.queries import QUERIES
@@ -36,10 +39,12 @@ BODY_BYTES = 256 * 1024
 def create_app(settings: FeedSettings) -> ASGIApp:
     """The feed as an ASGI app; its resources live as long as its lifespan."""
 
+    memory = Memory()
+
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            app.state.context = await _open(settings, stack)
+            app.state.context = await _open(settings, stack, memory)
             yield
 
     async def check() -> dict[str, str]:
@@ -58,7 +63,7 @@ def create_app(settings: FeedSettings) -> ASGIApp:
         openapi_config=None,
         logging_config=None,
     )
-    return RequestContext(app, "feed")
+    return Guests(RequestContext(app, "feed"), memory)
 
 
 async def broken(context: Context | None) -> dict[str, str]:
@@ -81,7 +86,7 @@ def _routes() -> list[Any]:
     return [route for module in modules for route in module.ROUTES]
 
 
-async def _open(settings: FeedSettings, stack: AsyncExitStack) -> Context:
+async def _open(settings: FeedSettings, stack: AsyncExitStack, memory: Memory) -> Context:
     pool: Pool = await open_pool(
         settings.database_url, application_name="chorus feed", min_size=2, max_size=settings.feed_pool
     )
@@ -94,6 +99,7 @@ async def _open(settings: FeedSettings, stack: AsyncExitStack) -> Context:
     waker = await stack.enter_async_context(Waker(redis))
     darkroom = await stack.enter_async_context(Darkroom())
     await stack.enter_async_context(Housekeeping(pool))
+    await stack.enter_async_context(Follower(memory, pool, redis))
     async with pool.acquire() as connection:
         installation: str = await QUERIES.installation(connection)
     secure = settings.page_url().startswith("https://")

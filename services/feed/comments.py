@@ -13,9 +13,9 @@ from services.feed.posts import Read, hot
 from services.feed.queries import QUERIES
 from services.feed.rows import now
 from services.feed.sessions import Member
+from services.feed.telling import tell, tell_one
 from shared import events
 from shared.errors import Fault, Forbidden, Invalid, NotFound, Stale
-from shared.eventlog import outbox
 from shared.eventlog.outbox import Draft
 from shared.ids import id_time, new_id
 from shared.postgres import Connection, Pool, acquire, retrying, transaction
@@ -100,7 +100,7 @@ class Comments:
                 row = await QUERIES.read_comment(connection, comment_id=comment_id, viewer=account_id)
                 event = events.CommentEdited(comment=rows.comment(row))
                 channels = events.comment_channels(str(post_id), str(account_id))
-                await outbox.append(connection, key=str(post_id), event=event, channels=channels)
+                await tell_one(connection, str(post_id), event, channels)
                 return Read(body=rows.with_mine(event.comment, account_id, row["mine"]), as_of=rows.as_of(row))
 
         return await retrying(attempt)
@@ -121,7 +121,7 @@ class Comments:
                 drafts.append(await _count_comment(connection, post_id, post, -1))
                 if held is not None:
                     drafts.append(await _count_reply(connection, parent, held, -1))
-                await outbox.append_many(connection, drafts)
+                await tell(connection, drafts)
 
         await retrying(attempt)
 
@@ -167,7 +167,7 @@ async def _insert(connection: Connection, member: Member, post_id: int, new: New
     answer = Answer(status=201, body=rows.with_mine(event.comment, member.id, None), as_of=rows.as_of(row))
     await idempotency.claim(connection, member.id, key, answer, now())
     created = Draft(str(post_id), event, events.comment_channels(str(post_id), member.author.id))
-    await outbox.append_many(connection, [created, *counted])
+    await tell(connection, [created, *counted])
     return answer
 
 

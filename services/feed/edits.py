@@ -14,9 +14,9 @@ from services.feed import media, rows, text, topics, words
 from services.feed.posts import PostKind, Read, read_for
 from services.feed.queries import QUERIES
 from services.feed.rows import now
+from services.feed.telling import tell_one
 from shared import events
 from shared.errors import Forbidden, NotFound, Stale
-from shared.eventlog import outbox
 from shared.postgres import Connection, Pool, retrying, transaction
 from shared.visibility import may_change
 
@@ -70,7 +70,7 @@ class Edits:
                 await _move(connection, before, post["kind"], -1)
                 event = events.PostDeleted(post_id=str(post_id), version=gone["version"])
                 channels = events.post_channels(str(post_id), str(account_id), before)
-                await outbox.append(connection, key=str(post_id), event=event, channels=channels)
+                await tell_one(connection, str(post_id), event, channels)
 
         await retrying(attempt)
 
@@ -125,7 +125,7 @@ async def _apply(connection: Connection, post: asyncpg.Record, account_id: int, 
     row = await QUERIES.read_post(connection, post_id=post_id, viewer=account_id)
     event = events.PostEdited(post=rows.post(row))
     channels = events.post_channels(str(post_id), str(account_id), [*before, *after])
-    await outbox.append(connection, key=str(post_id), event=event, channels=channels)
+    await tell_one(connection, str(post_id), event, channels)
     return await read_for(connection, post_id, account_id)
 
 

@@ -12,13 +12,14 @@ from typing import Literal
 import asyncpg
 import msgspec
 
-from services.feed import idempotency, media, rows, text, topics, words
+from services.feed import idempotency, media, rows, sessions, text, topics, words
 from services.feed.idempotency import Answer, Key
 from services.feed.paging import Hottest, Keys, Newest, Page, cursor
 from services.feed.queries import QUERIES
 from services.feed.sessions import Member
+from services.feed.telling import note
 from shared import events
-from shared.errors import NotFound
+from shared.errors import NotFound, NotSignedIn
 from shared.ids import MAX_ID, id_time, new_id
 from shared.postgres import Connection, Pool, acquire, retrying, transaction
 from shared.wire import AsOf, Counts, Post
@@ -115,7 +116,8 @@ class Posts:
     async def create(self, member: Member, new: NewPost, key: Key | None) -> Answer:
         """A new post and its answer, or the first answer of a request with this key.
 
-        Raises KeyReused, and Invalid for photos that can't be attached.
+        The member's session is checked by the statement that writes. Raises NotSignedIn, KeyReused, and Invalid for
+        photos that can't be attached.
         """
         found = text.entities(new.body)
         places = words.places(new.topics, found)
@@ -167,7 +169,7 @@ async def _insert(
     places: dict[str, words.Place],
     key: Key | None,
 ) -> Answer:
-    """The post's rows and events; its topics exist. Raises idempotency.Used."""
+    """The post's rows and events; its topics exist. Raises idempotency.Used, and NotSignedIn for an ended session."""
     post_id = new_id()
     # Photos refer to their post, so those checked here are attached when it is there.
     attached = await media.lock(connection, new.media, member.id) if new.media else []
@@ -187,10 +189,12 @@ async def _insert(
         edited_at=None,
     )
     answer = rows.with_mine(post, member.id, None)
+    channels = events.post_channels(post.id, member.author.id, post.topics)
     made = await QUERIES.create_post(
         connection,
         id=post_id,
         author_id=member.id,
+        session_id=member.session_id,
         kind=post.kind,
         title=post.title,
         body=post.body,
@@ -204,11 +208,14 @@ async def _insert(
         key=key and key.key,
         digest=key and key.digest,
         answer=answer if key else None,
-        channels=events.post_channels(post.id, member.author.id, post.topics),
+        channels=channels,
         payload=events.encode_payload(events.PostCreated(post=post)),
     )
     if made is None:
+        if key is None or not await sessions.stands(connection, member):
+            raise NotSignedIn("The session has ended.")
         raise idempotency.Used
+    note(channels)
     if new.media:
         await QUERIES.attach_media(connection, post_id=post_id, ids=new.media)
     return Answer(status=201, body=answer, as_of=rows.as_of(made))

@@ -8,9 +8,9 @@ from services.feed import comments, posts, rows
 from services.feed.posts import Read, hot
 from services.feed.queries import QUERIES
 from services.feed.rows import now
+from services.feed.telling import tell
 from shared import events
 from shared.errors import NotFound
-from shared.eventlog import outbox
 from shared.eventlog.outbox import Draft
 from shared.postgres import Connection, Pool, retrying, transaction
 from shared.wire import CommentCounts, Counts
@@ -69,7 +69,7 @@ async def _react_to_post(connection: Connection, post_id: int, account_id: int, 
     tagged = await QUERIES.topics_of_post(connection, post_id=post_id)
     channels = events.post_channels(str(post_id), str(post["author_id"]), [row["topic"] for row in tagged])
     changed = Draft(str(post_id), events.CountsChanged(post_id=str(post_id), counts=counts), channels)
-    await outbox.append_many(connection, [changed, _mine(account_id, post_id, None, kind)])
+    await tell(connection, [changed, _mine(account_id, post_id, None, kind)])
 
 
 async def _react_to_comment(connection: Connection, comment_id: int, account_id: int, kind: str | None) -> None:
@@ -98,7 +98,7 @@ async def _react_to_comment(connection: Connection, comment_id: int, account_id:
     counts = CommentCounts(reactions=reactions, reaction_total=total, replies=replies, version=moved["version"])
     event = events.CountsChanged(post_id=str(post_id), comment_id=str(comment_id), counts=counts)
     changed = Draft(str(post_id), event, events.comment_channels(str(post_id), str(comment["author_id"])))
-    await outbox.append_many(connection, [changed, _mine(account_id, post_id, comment_id, kind)])
+    await tell(connection, [changed, _mine(account_id, post_id, comment_id, kind)])
 
 
 def _moved(counts: Counts | CommentCounts, before: str | None, after: str | None) -> dict[str, int]:

@@ -1,22 +1,25 @@
 """Sessions: opened by a password, renewed for thirty days, ended at once.
 
 A token says which session it belongs to; each use asks Postgres whether that session stands, because a memory of it
-would let a revoked one live on in another process.
+would let a revoked one live on in another process. What never changes is remembered: what a token says, and how a
+member is called.
 """
 
+from collections import OrderedDict
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import asyncpg
 import msgspec
 
 from services.feed.queries import QUERIES
 from services.feed.rows import now
+from services.feed.telling import tell_one
 from shared import events
 from shared.auth import ACCESS_TTL, SESSION_TTL, TICKET_TTL, Kind, Principal, issue, verify
 from shared.errors import NotSignedIn
-from shared.eventlog import outbox
 from shared.ids import new_id
-from shared.postgres import Pool, acquire, retrying, transaction
+from shared.postgres import Connection, Pool, acquire, retrying, transaction
 from shared.wire import Author
 
 
@@ -37,12 +40,21 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     expires_in: int
 
 
+_REMEMBERED = 10_000
+"""Tokens, and names of members, kept in memory at most: some 10 MB."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
 class Sessions:
     """Opens, checks and ends sessions."""
 
     def __init__(self, pool: Pool, secret: str) -> None:
         self._pool = pool
         self._secret = secret
+        self._principals: OrderedDict[tuple[Kind, str], Principal] = OrderedDict()
+        self._authors: OrderedDict[int, Author] = OrderedDict()
 
     async def open(self, account: Author, *, cookie: bool) -> Credentials:
         """A new session of this member, and its first credentials."""
@@ -66,7 +78,25 @@ class Sessions:
 
     def read(self, token: str, kind: Kind) -> Principal:
         """What a token says; whether its session stands is another question. Raises NotSignedIn."""
-        return verify(self._secret, token, kinds=(kind,))
+        known = self._principals.get((kind, token))
+        if known is not None and known.expires_at > now():
+            return known
+        principal = verify(self._secret, token, kinds=(kind,))
+        _remember(self._principals, (kind, token), principal)
+        return principal
+
+    def remembered(self, principal: Principal) -> Member | None:
+        """The member behind a token as far as they are remembered; whether the session stands is not asked."""
+        author = self._authors.get(principal.account_id)
+        if author is None:
+            return None
+        return Member(
+            id=principal.account_id,
+            author=author,
+            session_id=principal.session_id,
+            renewable_until=principal.expires_at,
+            kind=principal.kind,
+        )
 
     async def member(self, principal: Principal) -> Member | None:
         """The member behind a token, or None when the session has ended."""
@@ -82,6 +112,7 @@ class Sessions:
         if row is None:
             return None
         author = Author(id=str(row["id"]), handle=row["handle"], display_name=row["display_name"])
+        _remember(self._authors, row["id"], author)
         return Member(
             id=row["id"],
             author=author,
@@ -109,9 +140,7 @@ class Sessions:
                 ended = await QUERIES.revoke_session(connection, session_id=member.session_id, now=now())
                 if ended is None:
                     return False
-                await outbox.append(
-                    connection, key=str(member.id), event=event, channels=events.inbox_channels(str(member.id))
-                )
+                await tell_one(connection, str(member.id), event, events.inbox_channels(str(member.id)))
                 return True
 
         if not await retrying(attempt):
@@ -122,3 +151,15 @@ class Sessions:
         ttl = int(max(1, min(longest, (until - now()).total_seconds())))
         token = issue(self._secret, kind, account_id=account_id, session_id=session_id, ttl=ttl)
         return Credentials(token=token, expires_in=ttl)
+
+
+async def stands(connection: Connection, member: Member) -> bool:
+    """Whether the session through which a member asks has not ended."""
+    row = await QUERIES.standing_session(connection, session_id=member.session_id, account_id=member.id, now=now())
+    return row is not None
+
+
+def _remember(known: "OrderedDict[K, V]", key: K, value: V) -> None:
+    known[key] = value
+    if len(known) > _REMEMBERED:
+        known.popitem(last=False)

@@ -9,9 +9,9 @@ from services.feed import rows
 from services.feed.paging import MostFollowed, Page, cursor
 from services.feed.queries import QUERIES
 from services.feed.rows import now
+from services.feed.telling import tell_one
 from shared import events
 from shared.errors import NotFound
-from shared.eventlog import outbox
 from shared.postgres import Connection, Pool, acquire, retrying, transaction
 from shared.wire import AsOf, Topic, encode
 
@@ -105,7 +105,7 @@ async def move(
     for slug in sorted(slugs):
         row = await QUERIES.move_topic(connection, slug=slug, people=people, stories=stories, posts=posts)
         event = events.TopicChanged(topic=rows.topic(row))
-        await outbox.append(connection, key=slug, event=event, channels=events.topic_channels(slug))
+        await tell_one(connection, slug, event, events.topic_channels(slug))
 
 
 async def _hold(connection: Connection, slug: str) -> None:
@@ -118,7 +118,7 @@ async def _moved(connection: Connection, slug: str, account_id: int, *, joined: 
     await move(connection, [slug], people=1 if joined else -1)
     event = events.MembershipChanged(account_id=str(account_id), topic=slug, joined=joined)
     channels = events.inbox_channels(str(account_id))
-    await outbox.append(connection, key=str(account_id), event=event, channels=channels)
+    await tell_one(connection, str(account_id), event, channels)
 
 
 async def _header(connection: Connection, slug: str, viewer: int | None) -> Header:

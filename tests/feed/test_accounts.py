@@ -202,3 +202,24 @@ async def test_a_ticket_opens_the_socket_and_nothing_here(community: Community) 
     answer = made(await ada.call("POST", "/v1/live/ticket"))
     assert answer["expires_in"] == 60
     problem(await community.get("/v1/me", headers={"Authorization": f"Bearer {answer['ticket']}"}), 401)
+
+
+async def test_a_post_through_a_session_that_just_ended_is_refused_and_leaves_nothing(community: Community) -> None:
+    ada = await community.member()
+    first = await ada.call("POST", "/v1/posts", {"body": "first #here"}, headers={"Idempotency-Key": "k"})
+    made(first)
+    await ada.call("DELETE", "/v1/sessions/current")
+    before = await community.row_counts()
+    for body, key in (("first #here", "k"), ("second #there", "new"), ("third", None)):
+        headers = {} if key is None else {"Idempotency-Key": key}
+        problem(await ada.call("POST", "/v1/posts", {"body": body}, headers=headers), 401, "not_signed_in")
+    assert await community.row_counts() == before
+
+
+async def test_a_session_that_ended_in_another_process_ends_here_at_once(serve: Serve) -> None:
+    here = await serve()
+    ada = await here.member()
+    await ada.post("remembered")
+    await here.owner.execute("update feed.session set revoked_at = now()")
+    problem(await ada.call("POST", "/v1/posts", {"body": "x"}), 401, "not_signed_in")
+    problem(await ada.get("/v1/topics"), 401, "not_signed_in")

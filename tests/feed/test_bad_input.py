@@ -15,7 +15,7 @@ from tests.feed.community import Community, Member
 from tests.feed.test_openapi import document_of, example_calls
 
 REFUSALS = (400, 401, 403, 404, 409, 413, 415, 422)
-WRONG = [None, True, 5, -1, 1.5, "x", [], {}, [[]], [None], {"a": 1}]
+WRONG: list[Any] = [None, True, 5, -1, 1.5, "x", [], {}, [[]], [None], {"a": 1}]
 MADE_UP = [
     "1",
     "0",
@@ -87,7 +87,8 @@ def bad_values(schema: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from (("out of range", value) for value in (0, -1, 2**31, 2**63, 2**64, 10**40))
         if kind.get("type") == "array":
             yield "too many", ["a"] * (kind["maxItems"] + 1)
-            yield from (("bad item", [value]) for value in (None, 5, "", "a\x00b", "no such thing!", [], {}))
+            bad: list[Any] = [None, 5, "", "a\x00b", "no such thing!", [], {}]
+            yield from (("bad item", [value]) for value in bad)
 
 
 def bad_bodies(schema: dict[str, Any], good: dict[str, Any], *, required: bool) -> Iterator[Case]:

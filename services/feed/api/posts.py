@@ -9,7 +9,7 @@ from services.feed.api.answers import first, gone, read_answer, written
 from services.feed.api.bodies import PostBody, PostChange, ReactionBody, ids
 from services.feed.api.context import Context
 from services.feed.api.doc import BODIES, READS, WRITES, Doc
-from services.feed.api.requests import Ask, body_of, context_of, id_in_path, id_of, key_of, member_of, viewer
+from services.feed.api.requests import Ask, author_of, body_of, context_of, id_in_path, id_of, key_of, member_of, viewer
 from services.feed.edits import Change
 from services.feed.posts import NewPost
 from shared.errors import Fault, Forbidden, Invalid, KeyReused, NotFound, Stale, TooMany
@@ -39,7 +39,7 @@ class AuthorsOnly(Forbidden):
 )
 async def create_post(request: Ask) -> Response[bytes]:
     """Write a post. Tags in its text, and topics asked for, make their topics where there are none yet."""
-    context, member = context_of(request), await member_of(request)
+    context, member = context_of(request), await author_of(request)
     body, key = await body_of(request, PostBody), await key_of(request)
     if body.kind == "story":
         raise AuthorsOnly

@@ -44,17 +44,21 @@ from head left join (page join feed.post_wire w on w.id = page.post_id) on true
 left join feed.reaction r on r.post_id = w.id and r.account_id = :viewer::bigint
 order by w.hot desc, w.id desc;
 
--- name: create_post(id, author_id, kind, title, body, entities, content_warning, created_at, hot, slugs, asked, in_text, key, digest, answer, channels, payload)^
+-- name: create_post(id, author_id, session_id, kind, title, body, entities, content_warning, created_at, hot, slugs, asked, in_text, key, digest, answer, channels, payload)^
 -- A post with its topics, counts, first answer and events, in one statement. Its topics exist already.
--- No row when the Idempotency-Key has been used: a concurrent request with it is waited for.
-with claimed as (
+-- No row when the session has ended, or the Idempotency-Key was used: a concurrent request with it is waited for.
+with standing as materialized (
+    select s.account_id from feed.session s
+    where s.id = :session_id and s.account_id = :author_id and s.revoked_at is null and s.expires_at > :created_at
+), claimed as (
     insert into feed.idempotency (account_id, key, digest, status, body, created_at)
-    select :author_id, :key, :digest::bytea, 201, :answer::bytea, :created_at where :key::text is not null
+    select s.account_id, :key, :digest::bytea, 201, :answer::bytea, :created_at
+    from standing s where :key::text is not null
     on conflict do nothing returning key
 ), post as (
     insert into feed.post (id, author_id, kind, title, body, entities, content_warning, created_at)
-    select :id, :author_id, :kind, :title, :body, :entities::jsonb, :content_warning, :created_at
-    where :key::text is null or exists (select from claimed)
+    select :id, s.account_id, :kind, :title, :body, :entities::jsonb, :content_warning, :created_at
+    from standing s where :key::text is null or exists (select from claimed)
     returning id
 ), counts as (
     insert into feed.post_count (post_id, hot) select post.id, :hot from post
