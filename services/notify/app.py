@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
-from litestar import Litestar
+from litestar import Litestar, Request, get
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -42,10 +42,16 @@ LIVE_PATH = "/v1/live"
 _OPENAPI = OpenAPIConfig(
     title="Chorus notify",
     version="1",
-    path="/",
-    render_plugins=[JsonRenderPlugin(path="/openapi.json")],  # Litestar's pages for people load from elsewhere
+    path="/openapi",
+    render_plugins=[JsonRenderPlugin()],  # Litestar's pages for people load from elsewhere
     components=Components(security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer")}),
 )
+
+
+@get("/openapi.json", include_in_schema=False, sync_to_thread=False)
+def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """The document at the place where the feed has its own."""
+    return request.app.openapi_schema.to_schema()
 
 
 class Notify:
@@ -105,7 +111,7 @@ class Notify:
 
     def _litestar(self) -> Litestar:
         return Litestar(
-            route_handlers=[*inbox_routes, *health_routes(self.broken)],
+            route_handlers=[*inbox_routes, openapi, *health_routes(self.broken)],
             lifespan=[self._lifespan],
             exception_handlers=EXCEPTION_HANDLERS,
             cors_config=cors(self.settings),

@@ -100,3 +100,5 @@ async def test_the_calls_of_notify_describe_themselves(process: Service) -> None
         answer = await client.get(f"{process.url}/openapi.json")
         assert answer.status_code == 200
         assert set(answer.json()["paths"]) == {"/v1/notifications", "/v1/notifications/read"}
+        nothing = await client.get(f"{process.url}/nothing-here")
+        assert (nothing.status_code, nothing.json()["code"]) == (404, "not_found")
