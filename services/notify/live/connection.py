@@ -197,10 +197,9 @@ class Connection:
                 protocol.end(Close.NO_PONG)
                 return
             self._watch()
-        else:
+        elif not protocol.paused:  # who was sent no ping owes no pong; while paused the stall watch looks on
             self._pinged = self._loop.time()
-            if not protocol.paused:
-                protocol.write(PING)
+            protocol.write(PING)
         self._tick = self._loop.call_later(self._timing.ping, self._keep_alive)
 
     def _watch(self) -> None:
