@@ -38,6 +38,7 @@ _KNOWN = 20_000
 class NewPost(msgspec.Struct, frozen=True, kw_only=True):
     """A post as its author gives it, checked. `topics` in any spelling; `media` are ids of the author's photos."""
 
+    kind: PostKind
     title: str | None
     body: str
     topics: list[str]
@@ -175,7 +176,7 @@ async def _insert(
     attached = await media.lock(connection, new.media, member.id) if new.media else []
     post = Post(
         id=str(post_id),
-        kind="post",
+        kind=new.kind,
         author=member.author,
         title=new.title,
         body=new.body,

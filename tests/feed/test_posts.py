@@ -68,11 +68,18 @@ async def test_members_who_post_at_once_with_the_same_new_tag_all_count(communit
     assert versions == sorted(versions), "events of one topic run in the order of its versions"
 
 
-async def test_a_story_is_refused_for_now(community: Community) -> None:
+async def test_a_story_has_a_title_and_is_counted_and_listed_as_one(community: Community) -> None:
     ada = await community.member()
     before = await community.row_counts()
-    problem(await ada.call("POST", "/v1/posts", {"body": "Once", "kind": "story"}), 403, "authors_only")
+    refused = problem(await ada.call("POST", "/v1/posts", {"body": "Once", "kind": "story"}), 422, "invalid")
+    assert [fault["field"] for fault in refused["errors"]] == ["title"]
     assert await community.row_counts() == before
+    story = made(await ada.call("POST", "/v1/posts", {"body": "Once #tales", "kind": "story", "title": "Far off"}))
+    assert story["kind"] == "story"
+    topic = made(await community.get("/v1/topics/tales"))
+    assert (topic["stories"], topic["posts"]) == (1, 0)
+    listed = made(await community.get("/v1/topics/tales/posts?kind=story"))["items"]
+    assert [item["id"] for item in listed] == [story["id"]]
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,6 @@ from shared.errors import Fault, Forbidden, Invalid, KeyReused, NotFound, Stale,
 from shared.wire import Post
 
 
-class AuthorsOnly(Forbidden):
-    """Stories are written by authors; nobody can become one yet."""
-
-    code = "authors_only"
-    title = "Stories are written by authors"
-    remedy = "Send it as a post: leave `kind` out."
-
-
 @post(
     "/v1/posts",
     opt={
@@ -33,7 +25,7 @@ class AuthorsOnly(Forbidden):
             status=201,
             member=True,
             key=True,
-            errors=(*BODIES, *WRITES, AuthorsOnly, KeyReused, TooMany),
+            errors=(*BODIES, *WRITES, KeyReused, TooMany),
         )
     },
 )
@@ -41,10 +33,11 @@ async def create_post(request: Ask) -> Response[bytes]:
     """Write a post. Tags in its text, and topics asked for, make their topics where there are none yet."""
     context, member = context_of(request), await author_of(request)
     body, key = await body_of(request, PostBody), await key_of(request)
-    if body.kind == "story":
-        raise AuthorsOnly
+    if body.kind == "story" and body.title is None:
+        raise Invalid(errors=[Fault(field="title", code="required", detail="A story has a title.")])
     context.limits.writes.take(member.author.id)
     new = NewPost(
+        kind=body.kind,
         title=body.title,
         body=body.body,
         topics=body.topics,
