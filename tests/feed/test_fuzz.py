@@ -1,0 +1,85 @@
+"""Schemathesis against the running feed: whatever it makes of the OpenAPI document, no answer is a 500, and every
+answer is as the document says."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import hypothesis
+import pytest
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck
+
+from services.feed.app import create_app
+from services.feed.settings import FeedSettings
+from shared.listening import listen
+from tests.feed.community import PASSWORD
+from tests.feed.conftest import SECRET
+from tests.servers import Database
+
+EXAMPLES = 12
+"""For each call; the whole stays under twenty seconds."""
+ENDS_THE_SESSION = ("/v1/sessions/current", "delete")
+
+
+@pytest.fixture
+def feed_url(database: Database, tmp_path: Path) -> Iterator[str]:
+    """A feed in a thread of its own: hypothesis is not asynchronous."""
+    door = listen("127.0.0.1", 0)
+    settings = FeedSettings(
+        database_url=database.url_feed,
+        secret_key=SECRET,
+        data_dir=str(tmp_path),
+        writes_per_minute=100_000,
+        sign_in_attempts=100_000,
+        signups_per_hour=100_000,
+    )
+    config = uvicorn.Config(create_app(settings), lifespan="on", http="httptools", ws="none", log_config=None)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [door]})
+    thread.start()
+    url = f"http://127.0.0.1:{door.getsockname()[1]}"
+    try:
+        yield url  # the socket listens already: the first request waits until the feed answers
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def operations(document: dict[str, Any]) -> Iterator[Any]:
+    for result in schemathesis.openapi.from_dict(document).get_all_operations():
+        operation = result.ok()  # type: ignore[union-attr]
+        if (operation.path, operation.method) != ENDS_THE_SESSION:
+            yield operation
+
+
+def test_no_request_that_can_be_made_of_the_document_breaks_the_feed(feed_url: str) -> None:
+    with httpx.Client(base_url=feed_url, timeout=30) as http:
+        account = {"handle": "ada", "display_name": "Ada", "password": PASSWORD}
+        token = http.post("/v1/accounts", json=account).json()["token"]
+        http.post("/v1/posts", json={"body": "#calm"}, headers={"Authorization": f"Bearer {token}"})
+        document = http.get("/openapi.json").json()
+        tried = 0
+        for operation in operations(document):
+            for mode in schemathesis.GenerationMode:
+
+                @hypothesis.settings(
+                    max_examples=EXAMPLES, deadline=None, database=None, derandomize=True,
+                    suppress_health_check=list(HealthCheck), phases=[hypothesis.Phase.generate],
+                )  # fmt: skip
+                @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
+                def send(case: Any) -> None:
+                    nonlocal tried
+                    tried += 1
+                    response = case.call(base_url=feed_url, headers={"Authorization": f"Bearer {token}"})
+                    assert response.status_code < 500, response.text
+                    case.operation.validate_response(response)
+
+                # A call that takes nothing can't be asked badly.
+                with contextlib.suppress(hypothesis.errors.Unsatisfiable):
+                    send()
+        assert tried > 300
