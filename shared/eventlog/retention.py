@@ -10,6 +10,8 @@ import random
 
 import asyncpg
 
+from shared.errors import Busy
+from shared.eventlog.entries import POSTGRES_AWAY
 from shared.postgres import Pool, transaction
 from shared.telemetry import get_logger
 
@@ -33,7 +35,7 @@ async def run(pool: Pool, *, keep: datetime.timedelta = KEEP) -> None:
     while True:
         try:
             await keep_days(pool, now=datetime.datetime.now(datetime.UTC), keep=keep)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except (*POSTGRES_AWAY, Busy) as error:
             log_.warning("retention_failed", error=repr(error))
         await asyncio.sleep(EVERY)
 

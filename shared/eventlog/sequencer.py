@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from shared.eventlog.cancellation import Cancellation
 from shared.eventlog.crashpoints import reached
+from shared.eventlog.entries import POSTGRES_AWAY
 from shared.eventlog.installation import ForeignRedis, open_epoch, standing, what_changed
 from shared.eventlog.leadership import Session, session, stand_by
 from shared.eventlog.publisher import Publisher
@@ -31,8 +32,6 @@ AGAIN = 0.1, 2.0
 
 _NUMBER = "SELECT * FROM eventlog.number($1, $2, $3)"
 _OTHER_EPOCH = "CH001"
-# InternalClientError: what asyncpg raises when a leader wakes up to a session that the server has ended meanwhile.
-_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 
 class Sequencer:
@@ -68,8 +67,8 @@ class Sequencer:
                 async with session(self._url, self.log) as connection:
                     await stand_by(connection, self.log)
                     led = True
-                    await self._lead(connection)
-            except* _AWAY as errors:
+                    await self._lead(connection, cancellation)
+            except* POSTGRES_AWAY as errors:
                 log_.warning(
                     "sequencer_interrupted", log=self.log, led=led, errors=[repr(e) for e in errors.exceptions]
                 )
@@ -78,7 +77,7 @@ class Sequencer:
             pause = AGAIN[0] if led else min(pause * 2, AGAIN[1])
             await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads, hides nothing
 
-    async def _lead(self, connection: Session) -> None:
+    async def _lead(self, connection: Session, cancellation: Cancellation) -> None:
         await reached("connected", self.log)
         await self._compare()
         await reached("compared", self.log)
@@ -89,7 +88,7 @@ class Sequencer:
                 tasks.create_task(self._publisher.run(), name=f"publish-{self.log}")
             # Not a task of the group: on 3.11 a child that fails while the group waits for its end leaves our own
             # task counted as cancelled, and `run` would heed that and never lead again.
-            await self._number(connection)
+            await self._number(connection, cancellation)
 
     async def _compare(self) -> None:
         """Before anything is numbered: is this the server of last time, and is Redis where we left it?"""
@@ -107,8 +106,8 @@ class Sequencer:
                 raise
         self._epoch = (await standing(self._pool, self.log)).epoch
 
-    async def _number(self, connection: Session) -> None:
-        pause, cancellation = POLL[0], Cancellation()
+    async def _number(self, connection: Session, cancellation: Cancellation) -> None:
+        pause = POLL[0]
         while True:
             cancellation.heed()
             self.wake.clear()

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from shared.errors import Busy
 from shared.eventlog.cancellation import Cancellation
-from shared.eventlog.entries import TOMBSTONE, Entry, entry_of, floor, read_range, read_rows
+from shared.eventlog.entries import POSTGRES_AWAY, TOMBSTONE, Entry, entry_of, floor, read_range, read_rows
 from shared.eventlog.position import Position
 from shared.eventlog.stream import UNAVAILABLE, Stream
 from shared.eventlog.watch import Answer, Watch
@@ -37,7 +37,7 @@ FRESH_WITHIN = 1.0
 PAUSE = 0.25
 """Seconds until Postgres is tried again when it is away."""
 
-_POSTGRES_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, Busy)
+_POSTGRES_AWAY = (*POSTGRES_AWAY, Busy)
 
 
 class EpochChanged(Exception):

@@ -1,0 +1,245 @@
+"""Following a log: dense and in order, whatever Redis does."""
+
+import asyncio
+import signal
+
+import pytest
+
+from services.embedded import Postgres, Redis
+from shared.eventlog import stream
+from shared.eventlog import tail as tails
+from shared.eventlog.entries import Entry, floor
+from shared.eventlog.installation import open_epoch
+from shared.eventlog.position import Position
+from shared.eventlog.stream import INSTALL_KEY
+from shared.eventlog.tail import BehindFloor, EpochChanged, Tail
+from shared.postgres import migrate
+from tests.eventlog.rig import PATIENCE, Rig, take, until
+from tests.servers import Database
+
+pytestmark = pytest.mark.both_redis
+
+
+def dense(entries: list[Entry], first: int, last: int) -> None:
+    assert [entry.seq for entry in entries] == list(range(first, last + 1))
+
+
+async def drawn_to_redis(rig: Rig, tail: Tail) -> None:
+    """Writes until the tail reads from Redis."""
+    async with asyncio.timeout(PATIENCE):
+        while tail.source != "redis":
+            await rig.write()
+            await anext(tail)
+
+
+async def test_a_tail_without_a_start_begins_at_the_head(rig: Rig) -> None:
+    async with rig.running():
+        await rig.write(5)
+        await rig.settle()
+        tail = rig.tail()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await anext(tail)
+        assert tail.position == await rig.head()
+        assert (tail.source, tail.fresh, tail.pg_head) == ("redis", True, 5)
+        await rig.write(2)
+        dense(await take(tail, 2), 6, 7)
+
+
+async def test_a_tail_goes_on_from_its_start(any_rig: Rig) -> None:
+    async with any_rig.running():
+        for n in range(40):
+            await any_rig.write(2, key=str(n))
+        await any_rig.settle()
+        for log in range(any_rig.logs):
+            head = await any_rig.head(log)
+            for redis in (True, False):
+                tail = any_rig.tail(log, start=Position(head.epoch, 3), redis=redis)
+                assert await take(tail, head.seq - 3) == (await any_rig.log(log))[3:]
+                assert tail.position == head
+
+
+async def test_giving_up_a_step_loses_nothing(rig: Rig) -> None:
+    async with rig.running():
+        tail = rig.tail()
+        seen: list[Entry] = []
+        for n in range(60):
+            if n % 3 == 0:
+                await rig.write()
+            try:
+                async with asyncio.timeout(0.001 * (n % 7)):
+                    seen += await anext(tail)
+            except TimeoutError:
+                pass
+        await rig.settle()
+        seen += await take(tail, (await rig.head()).seq - len(seen))
+        assert seen == await rig.log()
+
+
+async def test_holes_in_the_stream_are_filled_from_postgres(rig: Rig) -> None:
+    async with rig.running():
+        await rig.write(20)
+        await rig.settle()
+        epoch = await rig.epoch()
+        await rig.stream().erase([Position(epoch, seq) for seq in (1, 5, 6, 19)])
+        tail = rig.tail(start=Position(epoch, 0))
+        assert await take(tail, 20) == await rig.log()
+        assert tail.source == "redis"
+
+
+async def test_a_stream_cut_back_before_the_tail_is_filled_from_postgres(rig: Rig) -> None:
+    async with rig.running():
+        await rig.write(3000)
+        await rig.settle()
+        await rig.redis.xtrim(rig.stream().key, maxlen=10, approximate=False)
+        tail = rig.tail(start=Position(await rig.epoch(), 2))
+        dense(await take(tail, 2998), 3, 3000)
+        assert tail.source == "redis"
+
+
+async def test_an_entry_missing_at_the_end_of_the_stream_is_fetched_from_postgres(rig: Rig) -> None:
+    async with rig.running():
+        await rig.write(4)
+        await rig.settle()
+        epoch = await rig.epoch()
+        await rig.stream().erase([Position(epoch, 4)])
+        tail = rig.tail(start=Position(epoch, 3))
+        dense(await take(tail, 1), 4, 4)
+        await drawn_to_redis(rig, tail)
+
+
+async def test_a_redacted_entry_comes_as_its_tombstone(rig: Rig) -> None:
+    async with rig.running():
+        await rig.write(3, tag="secret")
+        await rig.settle()
+        await rig.pool.fetchval("SELECT eventlog.redact(0::smallint, 2)")
+        await rig.settle()
+        await until(lambda: absent(rig, 2))
+        for redis in (True, False):
+            entries = await take(rig.tail(start=Position(await rig.epoch(), 0), redis=redis), 4)
+            assert [entry.type for entry in entries] == ["thing.happened", "redacted", "thing.happened", "log.redacted"]
+            assert entries[1].payload == b"{}"
+
+
+async def absent(rig: Rig, seq: int) -> bool:
+    return Position(await rig.epoch(), seq) not in await rig.streamed()
+
+
+async def test_a_tail_notices_when_redis_takes_nothing_more(rig: Rig) -> None:
+    async with rig.running():
+        tail = rig.tail()
+        await drawn_to_redis(rig, tail)
+        before = tail.position.seq
+        await rig.redis.config_set("maxmemory", 1)
+        try:
+            await rig.write(3)
+            dense(await take(tail, 3), before + 1, before + 3)
+            assert (tail.source, tail.fresh) == ("postgres", True)
+        finally:
+            await rig.redis.config_set("maxmemory", 0)
+        await drawn_to_redis(rig, tail)
+        await until(rig.is_settled)
+
+
+async def test_a_redis_of_somebody_else_is_not_read(rig: Rig) -> None:
+    async with rig.running():
+        await rig.write(2)
+        await rig.settle()
+    await rig.redis.set(INSTALL_KEY, "somebody else")
+    await rig.redis.xadd(rig.stream().key, {"i": 1, "t": "lie", "a": "", "c": "", "p": "{}"}, f"{await rig.epoch()}-3")
+    tail = rig.tail(start=Position(await rig.epoch(), 0))
+    dense(await take(tail, 2), 1, 2)
+    assert tail.source == "postgres"
+
+
+async def test_a_new_epoch_ends_the_tail(rig: Rig) -> None:
+    async with rig.running():
+        for redis in (True, False):
+            tail = rig.tail(redis=redis)
+            await rig.write()
+            await anext(tail)
+            opened = await open_epoch(rig.pool, expected=None, reason="a test")
+            await rig.write(2)
+            for _ in range(2):  # again and again
+                with pytest.raises(EpochChanged) as changed:
+                    async with asyncio.timeout(PATIENCE):
+                        while True:
+                            await anext(tail)
+                assert changed.value.new_epoch == opened
+            again = rig.tail(start=Position(opened, tail.position.seq), redis=redis)
+            await rig.settle()
+            assert (await take(again, (await rig.head()).seq - tail.position.seq))[-1] == (await rig.log())[-1]
+
+
+async def test_a_tail_of_an_old_epoch_does_not_begin(rig: Rig) -> None:
+    with pytest.raises(EpochChanged):
+        await anext(rig.tail(start=Position(await rig.epoch() - 1, 0)))
+    with pytest.raises(LookupError):
+        await anext(rig.tail(7))
+
+
+async def test_what_retention_took_is_said_and_not_skipped(rig: Rig) -> None:
+    async with rig.running():
+        await rig.write(5)
+        await rig.settle()
+    await rig.pool.execute("DELETE FROM eventlog.entry WHERE seq <= 3; UPDATE eventlog.retained SET floor = 4")
+    await rig.redis.flushall()
+    with pytest.raises(BehindFloor) as behind:
+        await take(rig.tail(start=Position(await rig.epoch(), 1)), 1)
+    assert behind.value.floor == await floor(rig.pool, 0) == 4
+    dense(await take(rig.tail(start=Position(await rig.epoch(), 3)), 2), 4, 5)
+
+
+@pytest.mark.parametrize("end", ["stopped", "killed", "paused"])
+async def test_a_tail_carries_on_without_redis_and_comes_back(database: Database, own_redis: Redis, end: str) -> None:
+    async with Rig(database, own_redis.url) as rig, rig.running():
+        tail = rig.tail()
+        await drawn_to_redis(rig, tail)
+        before = tail.position.seq
+        if end == "stopped":
+            own_redis.stop()
+        else:
+            own_redis.send(signal.SIGKILL if end == "killed" else signal.SIGSTOP)
+        for n in range(1, 4):
+            await rig.write()
+            dense(await take(tail, 1), before + n, before + n)
+        assert tail.source == "postgres"
+        if end == "paused":
+            own_redis.send(signal.SIGCONT)
+        else:
+            own_redis.stop()
+            own_redis.start()
+        await drawn_to_redis(rig, tail)
+        await rig.settle()
+        await rig.check()
+
+
+async def test_everything_goes_on_after_postgres_was_away(own_postgres: Postgres, redis_url: str) -> None:
+    await migrate(own_postgres.url())
+    database = Database(
+        "chorus", own_postgres.url("chorus_feed"), own_postgres.url("chorus_notify"), own_postgres.url()
+    )
+    async with Rig(database, redis_url) as rig, rig.running():
+        tail = rig.tail()
+        await drawn_to_redis(rig, tail)
+        before = tail.position.seq
+        step = asyncio.create_task(take(tail, 2))
+        own_postgres.stop()
+        await asyncio.sleep(0)
+        assert not step.done()
+        own_postgres.start()
+        await until(lambda: writes(rig))
+        dense(await step, before + 1, before + 2)
+        await rig.settle()
+        await rig.check()
+
+
+async def writes(rig: Rig) -> bool:
+    try:
+        return len(await rig.write(2)) == 2
+    except tails.POSTGRES_AWAY:
+        return False
+
+
+def test_blocking_reads_are_shorter_than_any_call_may_take() -> None:
+    assert tails.BLOCK < stream.CALL_TIMEOUT
