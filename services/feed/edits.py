@@ -16,7 +16,7 @@ from services.feed.queries import QUERIES
 from services.feed.rows import now
 from services.feed.telling import tell_one
 from shared import events
-from shared.errors import Forbidden, NotFound, Stale
+from shared.errors import Fault, Forbidden, Invalid, NotFound, Stale
 from shared.postgres import Connection, Pool, retrying, transaction
 from shared.visibility import may_change
 
@@ -41,7 +41,7 @@ class Edits:
         self._pool = pool
 
     async def change(self, post_id: int, account_id: int, wanted: Change) -> Read:
-        """The post as it now is. Raises NotFound, Forbidden, Stale, and Invalid for photos that can't be attached."""
+        """The post as it now is. Raises NotFound, Forbidden, Stale, and Invalid for what can't be."""
 
         async def attempt() -> Read:
             async with transaction(self._pool) as connection:
@@ -52,6 +52,8 @@ class Edits:
                 post = await _own(connection, post_id, account_id)
                 if post["version"] != wanted.version:
                     raise Stale(f"It is at version {post['version']} now.")
+                if post["kind"] == "story" and wanted.title is None:
+                    raise Invalid(errors=[Fault(field="title", code="required", detail="A story has a title.")])
                 return await _apply(connection, post, account_id, wanted, before)
 
         return await retrying(attempt)

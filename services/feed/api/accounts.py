@@ -13,11 +13,9 @@ from services.feed.api.bodies import Renewal, SignIn, SignUp
 from services.feed.api.context import Context
 from services.feed.api.doc import BODIES, READS, WRITES, Doc
 from services.feed.api.requests import Ask, body_of, context_of, from_elsewhere, member_of, viewer
-from services.feed.queries import QUERIES
-from services.feed.rows import as_of
+from services.feed.positions import positions
 from services.feed.sessions import Credentials
 from shared.errors import BadOrigin, Busy, NotSignedIn, TooMany
-from shared.postgres import acquire
 from shared.wire import Author, encode
 
 
@@ -107,9 +105,8 @@ async def me(request: Ask) -> Response[bytes]:
     member = await viewer(request)
     if member is None:
         raise NotSignedIn
-    async with acquire(context_of(request).pool) as connection:
-        positions = as_of(await QUERIES.positions(connection))
-    return read_answer(request, encode(member.author), positions, member, bare=True)
+    as_of = await positions(context_of(request).pool)
+    return read_answer(request, encode(member.author), as_of, member, bare=True)
 
 
 @post("/v1/live/ticket", opt={"doc": Doc(answer=doc.Ticket, status=201, member=True, errors=WRITES)})

@@ -11,9 +11,7 @@ from services.feed.api.doc import Configuration, Doc, FeedLimits
 from services.feed.api.docs import calls_page, errors_page
 from services.feed.api.openapi import document
 from services.feed.api.requests import Ask, context_of
-from services.feed.queries import QUERIES
-from services.feed.rows import as_of
-from shared.postgres import acquire
+from services.feed.positions import positions
 from shared.wire import encode
 
 _PAGE = {
@@ -42,9 +40,8 @@ async def config(request: Ask) -> Response[bytes]:
         reaction_kinds=settings.reaction_kinds,
         limits=limits,
     )
-    async with acquire(context.pool) as connection:
-        positions = as_of(await QUERIES.positions(connection))
-    return read_answer(request, encode(configuration), positions, None, bare=True)
+    as_of = await positions(context.pool)
+    return read_answer(request, encode(configuration), as_of, None, bare=True)
 
 
 class Docs:

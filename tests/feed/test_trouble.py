@@ -1,0 +1,52 @@
+"""Trouble behind the door: said as it is, soon, with nothing half written."""
+
+from pathlib import Path
+
+import httpx
+
+from services.embedded import Postgres
+from services.feed.settings import FeedSettings
+from tests.feed.community import Community, made, problem
+from tests.feed.conftest import SECRET, Serve, serving
+from tests.servers import fresh_database, make_template
+
+
+async def test_a_lock_that_is_not_had_in_time_is_busy_and_writes_nothing(community: Community) -> None:
+    ada = await community.member()
+    await ada.post("#held")
+    before = await community.row_counts()
+    async with community.owner.transaction():
+        await community.owner.execute("select * from feed.topic_count for update")
+        refused = await ada.call("POST", "/v1/posts", {"body": "#held"}, headers={"Idempotency-Key": "k"})
+        problem(refused, 503, "busy")
+        assert int(refused.headers["retry-after"]) >= 1
+    assert await community.row_counts() == before
+    made(await ada.call("POST", "/v1/posts", {"body": "#held"}, headers={"Idempotency-Key": "k"}))
+
+
+async def test_without_postgres_every_read_says_so_and_the_feed_comes_back(
+    own_postgres: Postgres, tmp_path: Path
+) -> None:
+    paths = ["/v1/topics", "/v1/config", "/v1/posts/1", "/media/1/small"]
+    make_template(own_postgres)
+    with fresh_database(own_postgres) as database:
+        settings = FeedSettings(database_url=database.url_feed, secret_key=SECRET, data_dir=str(tmp_path))
+        async with serving(settings) as url, httpx.AsyncClient(base_url=url, timeout=20) as http:
+            assert (await http.get("/readyz")).status_code == 200
+            own_postgres.stop(grace=2)
+            for path in paths:
+                problem(await http.get(path), 503, "busy")
+            down = await http.get("/readyz")
+            assert down.status_code == 503
+            assert [each["name"] for each in down.json()["broken"]] == ["postgres"]
+            own_postgres.start()
+            assert (await http.get("/readyz")).status_code == 200
+            assert [(await http.get(path)).status_code for path in paths] == [200, 200, 404, 404]
+
+
+async def test_without_redis_the_feed_is_degraded_and_works(serve: Serve) -> None:
+    community = await serve(redis_url="redis://127.0.0.1:1")
+    ready = await community.get("/readyz")
+    assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+    await (await community.member()).post("#calm")
+    assert made(await community.get("/v1/topics/calm"))["posts"] == 1
