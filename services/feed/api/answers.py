@@ -4,7 +4,6 @@ An entity tag is a digest of what the reader gets, and of who reads, leaving out
 event anywhere, and stand in their own header, on a 304 too.
 """
 
-import hashlib
 from urllib.parse import quote, urlencode
 
 from litestar import Response
@@ -13,6 +12,7 @@ from services.feed.api.requests import Ask
 from services.feed.idempotency import Answer
 from services.feed.paging import Page
 from services.feed.sessions import Member
+from shared.entity_tags import entity_tag, matches
 from shared.wire import AsOf, encode
 
 JSON = "application/json"
@@ -24,10 +24,10 @@ def read_answer(
     request: Ask, body: bytes, as_of: AsOf, viewer: Member | None, *, bare: bool = False
 ) -> Response[bytes]:
     """200 with `body`, a JSON object, or 304 where the reader has it; unless `bare`, `as_of` is put into the body."""
-    etag = entity_tag(body, viewer)
+    etag = entity_tag(body, viewer.id if viewer else None)
     positions = encode(as_of)
     headers = {**_READ, "ETag": etag, "Chorus-As-Of": positions.decode()}
-    if _known(request.headers.get("if-none-match"), etag):
+    if matches(request.headers.get("if-none-match"), etag):
         return Response(b"", status_code=304, headers=headers, media_type=JSON)
     whole = body if bare else body[:-1] + b',"as_of":' + positions + b"}"
     return Response(whole, status_code=200, headers=headers, media_type=JSON)
@@ -66,17 +66,3 @@ def plain(body: object, status: int = 200) -> Response[bytes]:
 def gone() -> Response[None]:
     """204: done, and nothing to say."""
     return Response(None, status_code=204, headers=dict(_WRITTEN))
-
-
-def entity_tag(body: bytes, viewer: Member | None) -> str:
-    """A weak tag: two bodies with one tag differ in nothing but positions."""
-    made = hashlib.blake2b(body, digest_size=12, key=str(viewer.id).encode() if viewer else b"")
-    return f'W/"{made.hexdigest()}"'
-
-
-def _known(header: str | None, etag: str) -> bool:
-    """Whether If-None-Match names this tag, by weak comparison (RFC 9110, 13.1.2)."""
-    if header is None:
-        return False
-    bare = etag.removeprefix("W/")
-    return header.strip() == "*" or any(part.strip().removeprefix("W/") == bare for part in header.split(","))

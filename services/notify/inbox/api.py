@@ -17,11 +17,12 @@ from services.notify.inbox.inbox import Page, ReadUpTo, mark_read, read_page
 from services.notify.settings import NotifySettings
 from shared.auth import Principal
 from shared.decoding import decode_body
+from shared.entity_tags import entity_tag, matches
 from shared.errors import Fault, Invalid, NotSignedIn, TooLarge, UnsupportedType
 from shared.ids import parse_id
 from shared.postgres import Pool
 from shared.web import Problem
-from shared.wire import encode
+from shared.wire import AsOf, encode
 
 LIMIT = 20
 """Lines of a page when nobody says how many."""
@@ -30,7 +31,9 @@ BODY_MAX = 4096
 """Bytes of a body at most: the longest honest one has forty."""
 
 _JSON = "application/json"
-_HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Origin"}
+_NOWHERE = AsOf(epoch=0, seq=[])
+"""Stands for any position where an entity tag is made."""
+_HEADERS = {"Cache-Control": "private, no-cache", "Vary": "Cookie, Authorization, Origin"}
 
 
 class ReadRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,9 +54,9 @@ def cors(settings: NotifySettings) -> CORSConfig:
     return CORSConfig(
         allow_origins=sorted(settings.origins()),
         allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
+        allow_headers=["Authorization", "Content-Type", "If-None-Match", "X-Request-Id"],
         allow_credentials=False,
-        expose_headers=["Chorus-As-Of", "Link", "Retry-After", "X-Request-Id"],
+        expose_headers=["Chorus-As-Of", "ETag", "Link", "Retry-After", "X-Request-Id"],
         max_age=3600,
     )
 
@@ -72,12 +75,15 @@ async def list_notifications(
         str | None, Parameter(description=f"Lines at most, 1 to {LIMIT_MAX}; {LIMIT} when left out.")
     ] = None,
     before: Annotated[str | None, Parameter(description="`next` of the page before.")] = None,
-) -> Response[Page]:
+) -> Response[Page | None]:
     """One page; `as_of` is the position to subscribe to `inbox:{you}` from."""
     principal, pool = await _principal(request)
     size, older_than = _paging(limit, before)
     page = await read_page(pool, principal.account_id, limit=size, before=older_than)
-    headers = {**_HEADERS, "Chorus-As-Of": encode(page.as_of).decode()}
+    etag = entity_tag(encode(msgspec.structs.replace(page, as_of=_NOWHERE)), principal.account_id)
+    headers = {**_HEADERS, "ETag": etag, "Chorus-As-Of": encode(page.as_of).decode()}
+    if matches(request.headers.get("if-none-match"), etag):
+        return Response(None, status_code=304, headers=headers)
     if page.next is not None:
         headers["Link"] = f'</v1/notifications?limit={size}&before={page.next}>; rel="next"'
     return Response(page, headers=headers)
@@ -99,7 +105,8 @@ async def read_notifications(request: Request[Any, Any, Any]) -> Response[ReadUp
     up_to = parse_id(asked.up_to)
     if up_to is None:
         raise Invalid(errors=[Fault(field="up_to", code="malformed", detail="Expected the id of a line.")])
-    return Response(await mark_read(pool, principal.account_id, up_to), headers=_HEADERS)
+    read, as_of = await mark_read(pool, principal.account_id, up_to)
+    return Response(read, headers={**_HEADERS, "Chorus-As-Of": encode(as_of).decode()})
 
 
 inbox_routes = [list_notifications, read_notifications]

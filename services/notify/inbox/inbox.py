@@ -14,6 +14,7 @@ from services.notify.inbox import points
 from services.notify.inbox.recipients import Notice
 from shared.errors import Fault, NotFound
 from shared.eventlog import outbox
+from shared.eventlog.cursor import head
 from shared.events import Event, InboxRead, NotificationChanged, NotificationRemoved, inbox_channels
 from shared.ids import MAX_ID, new_id
 from shared.postgres import Connection, Pool, acquire, load_queries, retrying, transaction
@@ -159,24 +160,28 @@ async def read_page(pool: Pool, account_id: int, *, limit: int, before: int | No
     )
 
 
-async def mark_read(pool: Pool, account_id: int, up_to: int) -> ReadUpTo:
+async def mark_read(pool: Pool, account_id: int, up_to: int) -> tuple[ReadUpTo, AsOf]:
     """Everything up to the line `up_to` is read; an older line than the last time changes nothing.
+
+    The positions are older than the answer: whoever follows the inbox from them misses nothing.
 
     Raises NotFound for an id that never stood in this inbox, whether or not it stands in another.
     """
 
-    async def attempt() -> ReadUpTo:
+    async def attempt() -> tuple[ReadUpTo, AsOf]:
         async with transaction(pool) as connection:
+            heads = await head(connection)
+            as_of = AsOf(epoch=heads.epoch, seq=list(heads.seq))
             inbox = await queries.lock_inbox(connection, account=account_id)
             if inbox is None or not await queries.held_in_inbox(connection, account=account_id, id=up_to):
                 fault = Fault(field="up_to", code="unknown", detail="There is no such line in your inbox.")
                 raise NotFound(fault.detail, errors=[fault])
             if up_to <= inbox["read_up_to"]:
-                return ReadUpTo(unread=inbox["unread"], up_to=str(inbox["read_up_to"]))
+                return ReadUpTo(unread=inbox["unread"], up_to=str(inbox["read_up_to"])), as_of
             unread = await queries.read_up_to(connection, account=account_id, id=up_to)
             read = ReadUpTo(unread=unread, up_to=str(up_to))
             await announce(connection, [(account_id, InboxRead(up_to=read.up_to, unread=unread))])
-            return read
+            return read, as_of
 
     return await retrying(attempt)
 

@@ -315,3 +315,17 @@ async def test_a_touched_inbox_read_again_shows_what_was_written(
     page = await fetch(client, auth)
     assert page["unread"] == 1
     assert await community.told(crowd[0], after=page["as_of"]["seq"][0]) == []
+
+
+async def test_a_page_that_the_reader_has_is_a_304_until_something_is_told(
+    client: httpx.AsyncClient, community: Community
+) -> None:
+    ann = await community.member("ann")
+    auth = await sign_in(community, ann)
+    first = await client.get("/v1/notifications", headers=auth)
+    again = await client.get("/v1/notifications", headers={**auth, "If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert "Chorus-As-Of" in again.headers
+    assert "Cookie" in first.headers["Vary"]
+    other = await client.get("/v1/notifications", headers={**auth, "If-None-Match": 'W/"another"'})
+    assert other.status_code == 200
