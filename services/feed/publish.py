@@ -9,6 +9,8 @@ import datetime
 import os
 import signal
 import sys
+from collections.abc import Coroutine
+from typing import Any
 
 import asyncpg
 import uvloop
@@ -63,19 +65,34 @@ async def publish(settings: FeedSettings) -> None:
         ]
         try:
             async with asyncio.TaskGroup() as tasks:
-                work = [tasks.create_task(each.run(), name=f"sequencer-{each.log}") for each in sequencers]
+                told = asyncio.Event()
+                work = [
+                    tasks.create_task(_until_told(each.run(), told), name=f"sequencer-{each.log}")
+                    for each in sequencers
+                ]
                 keep = datetime.timedelta(days=settings.retention_days)
                 work.append(tasks.create_task(retention.run(pool, keep=keep), name="retention"))
                 if redis is not None:
                     heard = [each.wake for each in sequencers]
                     work.append(tasks.create_task(wakes.listen(redis, heard), name="wakes"))
-                _stop_when_told(work)
+                _stop_when_told(work, told)
         except ExceptionGroup as broken:
             raise broken.exceptions[0] from None
 
 
-def _stop_when_told(work: list[asyncio.Task[None]]) -> None:
+async def _until_told(run: Coroutine[Any, Any, None], told: asyncio.Event) -> None:
+    """Runs until `told`. A log that nobody numbers must end the process: silence would look like an idle community."""
+    try:
+        await run
+    except asyncio.CancelledError:
+        if told.is_set():
+            raise
+    raise RuntimeError("a sequencer ended without being told to")
+
+
+def _stop_when_told(work: list[asyncio.Task[None]], told: asyncio.Event) -> None:
     def stop() -> None:
+        told.set()
         for task in work:
             task.cancel()
 
