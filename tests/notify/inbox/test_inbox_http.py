@@ -1,59 +1,26 @@
 """The inbox's calls, and the Zulip rule: a page fetched before, with the frames since, is the page fetched after."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
-from litestar import Litestar
-from litestar.datastructures import State
 
-from services.notify.inbox.api import cors, inbox_routes
 from services.notify.inbox.notifier import Notifier
-from services.notify.settings import NotifySettings
-from shared.auth import Kind, issue
+from shared.auth import issue
 from shared.ids import new_id
 from shared.postgres import Pool
-from shared.web import EXCEPTION_HANDLERS, RequestContext
-from tests.notify.inbox.community import Community, Member
+from tests.notify.inbox.community import Community
+from tests.notify.inbox.door import ORIGIN, SECRET, open_door, sign_in
 from tests.notify.inbox.driving import catch_up, write_jobs
-
-SECRET = "a secret for tests alone, thirty-two long"
-ORIGIN = "https://page.example"
 
 
 @pytest.fixture
 async def client(pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
-    settings = NotifySettings(secret_key=SECRET, allowed_origins=(ORIGIN,))
-    app = Litestar(
-        inbox_routes,
-        exception_handlers=EXCEPTION_HANDLERS,
-        cors_config=cors(settings),
-        state=State({"pool": pool, "settings": settings}),
-        openapi_config=None,
-    )
-    transport = httpx.ASGITransport(RequestContext(app, "notify"))  # type: ignore[arg-type]
-    async with httpx.AsyncClient(transport=transport, base_url="http://notify") as client:
+    async with open_door(pool) as client:
         yield client
-
-
-async def sign_in(
-    community: Community, member: Member, kind: Kind = "access", *, ends: timedelta = timedelta(days=1)
-) -> dict[str, str]:
-    """Headers of a fresh session."""
-    session = new_id()
-    now = datetime.now(UTC)
-    await community.feed.execute(
-        "insert into feed.session (id, account_id, kind, created_at, expires_at) values ($1, $2, 'token', $3, $4)",
-        session,
-        member.id,
-        now,
-        now + ends,
-    )
-    token = issue(SECRET, kind, account_id=member.id, session_id=session, ttl=60)
-    return {"Authorization": f"Bearer {token}"}
 
 
 async def fetch(client: httpx.AsyncClient, auth: dict[str, str], **query: Any) -> dict[str, Any]:
