@@ -75,7 +75,7 @@ class Connection:
         """A drained write buffer counts as progress and lets the session go on."""
 
         def resumed() -> None:
-            self._progress = (self.protocol.waiting(), self._loop.time())
+            self._progress = (self.protocol.taken(), self._loop.time())
             self._generation.recovery.resume(session)
 
         self.protocol.on_resume = resumed
@@ -205,19 +205,18 @@ class Connection:
     def _watch(self) -> None:
         """From now on what waits to go out has to shrink."""
         if self._stall is None:
-            self._progress = (self.protocol.waiting(), self._loop.time())
+            self._progress = (self.protocol.taken(), self._loop.time())
             self._stall = self._loop.call_later(self._timing.stall / 10, self._look)
 
     def _look(self) -> None:
         self._stall = None
-        waiting, now = self.protocol.waiting(), self._loop.time()
-        if not waiting:
+        if not self.protocol.waiting():
             return
-        if waiting < self._progress[0]:
-            self._progress = (waiting, now)
+        # What was taken, not what waits: a peer may read on while more is written to it than it reads.
+        taken, now = self.protocol.taken(), self._loop.time()
+        if taken > self._progress[0]:
+            self._progress = (taken, now)
         elif now - self._progress[1] >= self._timing.stall:
             self.protocol.end(Close.TOO_SLOW)
             return
-        # While paused nothing is added but answers of a few bytes: growth by those is no progress either.
-        self._progress = (max(waiting, self._progress[0]), self._progress[1])
         self._stall = self._loop.call_later(self._timing.stall / 10, self._look)

@@ -22,9 +22,11 @@ _AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class LiveProtocol(WebSocketsSansIOProtocol):
-    """One socket. `heard`: loop time when bytes last came in; `paused`: more than the bound waits to go out."""
+    """One socket. `heard`: loop time when bytes last came in; `written`: bytes ever handed to `write`; `paused`: more
+    than the bound waits to go out."""
 
     heard = 0.0
+    written = 0
     paused = False
     on_pause: Callable[[], None] | None = None
     on_resume: Callable[[], None] | None = None
@@ -49,9 +51,14 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         """Bytes that the kernel has not taken yet."""
         return 0 if self.transport.is_closing() else self.transport.get_write_buffer_size()
 
+    def taken(self) -> int:
+        """Bytes of `write` that the kernel has taken; grows while the peer reads."""
+        return self.written - self.waiting()
+
     def write(self, frames: bytes) -> None:
         """Hands ready-made frames to the transport, joined or single; a closed one ignores them."""
         if not (self.close_sent or self.disconnected or self.transport.is_closing()):
+            self.written += len(frames)
             self.transport.write(frames)
 
     def end(self, code: Close) -> None:

@@ -41,3 +41,34 @@ async def test_a_slow_reader_that_drains_between_two_pings_is_not_4003() -> None
     await asyncio.sleep(0.25)
     assert protocol.codes == [4003]
     connection.close()
+
+
+class Behind(Slow):
+    """A socket to which more is written than its peer reads."""
+
+    reads = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = 0
+
+    def waiting(self) -> int:
+        self.steps += 1
+        return 100_000 + self.steps
+
+    def taken(self) -> int:
+        return self.steps if self.reads else 0
+
+
+async def test_a_peer_that_reads_on_is_not_4002_however_much_more_is_written() -> None:
+    timing = Timing()
+    timing.stall = 0.2
+    protocol = Behind()
+    connection = Connection(cast(Any, protocol), cast(Any, None), timing)
+    cast(Any, protocol.on_pause)()
+    await asyncio.sleep(0.5)
+    assert protocol.codes == []
+    protocol.reads = False
+    await asyncio.sleep(0.5)
+    assert protocol.codes == [4002]
+    connection.close()
