@@ -92,6 +92,8 @@ class Sequencer:
 
     async def _compare(self) -> None:
         """Before anything is numbered: is this the server of last time, and is Redis where we left it?"""
+        # The pool may still reach the server of before, which would say that nothing changed.
+        await self._pool.expire_connections()
         now = await standing(self._pool, self.log)
         if (changed := await what_changed(self._pool)) is not None:
             await open_epoch(self._pool, expected=now.epoch, reason=f"another {changed}")
