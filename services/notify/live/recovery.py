@@ -107,9 +107,11 @@ class Recovery:
             # All that is live is complete through here. Saying so lets the chains below start at this position.
             session.base = list(position)
             out += [encode(Mark(log=number, seq=seq)) for number, seq in enumerate(position)]
-        at_end = self._window(session, tuple(session.live_channels()), position, session.base, out)
+            session.written = {}
+        at_end = self._window(session, tuple(session.live_channels()), position, session.base, session.written, out)
         if at_end:
             session.behind = session.base = None
+            session.written = {}
         session.outlet.write(b"".join(out))
         return at_end
 
@@ -142,9 +144,11 @@ class Recovery:
                 self._await_past(session, subscription, ring, position[ring.log])
                 return True
         out: list[bytes] = []
-        at_end = self._window(session, subscription.channels, position, subscription.since or position, out)
+        base = subscription.since or position
+        at_end = self._window(session, subscription.channels, position, base, subscription.written, out)
         if at_end and session.subscriptions.get(subscription.name) is subscription:
             self._hub.join(session, subscription)
+            subscription.written = {}
             home = list(subscription.channels) if subscription.name == "home" else None
             frame = Subscribed(
                 id=subscription.request_id, channel=subscription.name, as_of=self._hub.as_of(), channels=home
@@ -196,10 +200,17 @@ class Recovery:
         session.outlet.write(reset(subscription.name, reason))
 
     def _window(
-        self, session: Session, channels: tuple[str, ...], position: list[int], base: Sequence[int], out: list[bytes]
+        self,
+        session: Session,
+        channels: tuple[str, ...],
+        position: list[int],
+        base: Sequence[int],
+        written: dict[tuple[str, int], int],
+        out: list[bytes],
     ) -> bool:
         """Appends the frames of `channels` after `position`, as far as the budget goes, and moves `position`.
 
+        A chain starts at `base` and goes on from what was `written`, also when the ring has let go of that meanwhile.
         True when it has come to the ends of all rings.
         """
         budget = BUDGET
@@ -207,8 +218,10 @@ class Recovery:
         for ring in self._hub.rings:
             picked, through, budget = pick(ring, channels, position[ring.log], budget)
             for channel, entries in picked.items():
-                prev = max(ring.previous(channel, entries[0].seq), base[ring.log])
+                known = written.get((channel, ring.log), base[ring.log])
+                prev = max(ring.previous(channel, entries[0].seq), known)
                 self._emit(session, channel, ring.log, prev, entries, bodies, out)
+                written[channel, ring.log] = entries[-1].seq
             position[ring.log] = through
         return position == self._hub.position()
 

@@ -53,10 +53,10 @@ class Subscription:
     """One name that a session follows: a channel, or `home`, which stands for many.
 
     `position`: while pending, everything through here has been written, per log. `waiting`: for something that is not
-    here yet. `extended`: its replay needed Postgres.
+    here yet. `extended`: its replay needed Postgres. `written`: what a replay sent last, by channel and log.
     """
 
-    __slots__ = ("channels", "extended", "live", "name", "position", "request_id", "since", "waiting")
+    __slots__ = ("channels", "extended", "live", "name", "position", "request_id", "since", "waiting", "written")
 
     def __init__(self, name: str, request_id: int | None, since: tuple[int, ...] | None) -> None:
         self.name = name
@@ -67,6 +67,7 @@ class Subscription:
         self.live = False
         self.waiting = False
         self.extended = False
+        self.written: dict[tuple[str, int], int] = {}
 
 
 class Session:
@@ -92,6 +93,7 @@ class Session:
         "queued",
         "session_id",
         "subscriptions",
+        "written",
     )
 
     def __init__(self, outlet: Outlet, now: float) -> None:
@@ -102,6 +104,7 @@ class Session:
         self.subscriptions: dict[str, Subscription] = {}
         self.behind: list[int] | None = None
         self.base: list[int] | None = None
+        self.written: dict[tuple[str, int], int] = {}
         self.greeted = False
         self.ended = False
         self.queued = False

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, multiple, precondition, rule
 
 from services.notify.live import hub as hub_module
+from services.notify.live import recovery as recovery_module
 from services.notify.live.codes import Close
 from services.notify.live.hub import Hub
 from services.notify.live.recovery import Recovery
@@ -23,6 +24,7 @@ from tests.live_client import Proof
 
 EPOCH = 7
 CHANNELS = ["topic:a", "post:1", "post:2"]
+USUAL = (hub_module.SLICE, recovery_module.BUDGET, recovery_module.PICKS)
 CAPACITY, SLACK, EXTENSION = 6, 2, 8
 
 
@@ -99,9 +101,10 @@ class World(RuleBasedStateMachine):
 
     clients = Bundle("clients")
 
-    @initialize(logs=st.integers(1, 2), target=clients)
-    def start(self, logs: int) -> Any:
+    @initialize(logs=st.integers(1, 2), budget=st.integers(1, 2_000), picks=st.integers(1, 9), target=clients)
+    def start(self, logs: int, budget: int, picks: int) -> Any:
         hub_module.SLICE = 1
+        recovery_module.BUDGET, recovery_module.PICKS = budget, picks
         self.truth: list[list[Entry]] = [[] for _ in range(logs)]
         self.hub = Hub(EPOCH, [Ring(log, CAPACITY, 0, SLACK) for log in range(logs)])
         self.recovery = Recovery(self.hub, self)
@@ -252,8 +255,13 @@ class World(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Everything settles: every subscription is live, at the head, and holds what a fresh page holds."""
-        if not hasattr(self, "hub"):
-            return
+        try:
+            if hasattr(self, "hub"):
+                self.settle()
+        finally:
+            hub_module.SLICE, recovery_module.BUDGET, recovery_module.PICKS = USUAL
+
+    def settle(self) -> None:
         self.arrive(len(self.untaken))
         for client in self.sessions:
             self.drain(client)
