@@ -75,5 +75,5 @@ async def open_epoch(pool: Pool, *, expected: int | None, redis_epoch: int = 0, 
         epoch: int = await connection.fetchval(
             "SELECT eventlog.open_epoch($1, $2, $3)", expected, redis_epoch, reason, timeout=3600
         )
-    log_.warning("epoch_opened", epoch=epoch, left=expected, redis_epoch=redis_epoch, reason=reason)
+    log_.warning("epoch_is_new", epoch=epoch, left=expected, redis_epoch=redis_epoch, reason=reason)
     return epoch

@@ -1,9 +1,6 @@
 """When Postgres may have lost history: a new epoch for all logs, once, and nothing numbered twice."""
 
-import asyncio
-
 from services.embedded import Postgres
-from shared.eventlog import stream as streams
 from shared.eventlog.installation import open_epoch
 from shared.eventlog.position import Position
 from tests.eventlog.rig import Rig, take, until
@@ -33,8 +30,8 @@ async def test_another_timeline_opens_one_epoch_for_all_logs(any_rig: Rig) -> No
     await any_rig.pool.execute("UPDATE eventlog.installation SET timeline = 'FFFFFFFF'")
     async with any_rig.running():
         await any_rig.settle()
+        await until(lambda: in_epoch(any_rig, before + 1))
         assert len(await epochs(any_rig)) == 1
-        assert await any_rig.epoch() > before
         assert [(await any_rig.head(log)).seq for log in range(any_rig.logs)] == seqs
         for n in range(12):
             await any_rig.write(key=str(n))
@@ -51,7 +48,7 @@ async def test_an_epoch_never_repeats(rig: Rig) -> None:
     assert second > first
     assert await open_epoch(rig.pool, expected=first, reason="late") == second
     assert await open_epoch(rig.pool, expected=second, redis_epoch=second + 70, reason="a test") == second + 71
-    await rig.pool.execute("UPDATE eventlog.head SET epoch = 5")
+    await rig.pool.execute("UPDATE eventlog.head SET epoch = 5; DELETE FROM eventlog.epoch")
     assert await open_epoch(rig.pool, expected=5, reason="a clock went on") >= minutes
 
 
@@ -134,5 +131,3 @@ async def test_an_epoch_opened_under_a_refill_restarts_it(rig: Rig) -> None:
         opened = await open_epoch(rig.pool, expected=await rig.epoch(), reason="a test")
         await rig.settle()
     assert list(await rig.streamed()) == [Position(opened, seq) for seq in range(1, 4001)]
-    assert streams.MAX_LENGTH > 4000
-    await asyncio.sleep(0)

@@ -29,7 +29,10 @@ async def age(rig: Rig, by: datetime.timedelta) -> None:
     await rig.pool.execute(
         "SELECT eventlog.make_day((now() AT TIME ZONE 'UTC')::date - n) FROM generate_series(1, 9) n"
     )
-    for table, columns in (("event", "at = at - $1"), ("entry", "at = at - $1, numbered_at = numbered_at - $1")):
+    for table, columns in (
+        ("event", "at = at - $1::interval"),
+        ("entry", "at = at - $1::interval, numbered_at = numbered_at - $1::interval"),
+    ):
         await rig.pool.execute(f"UPDATE eventlog.{table} SET {columns}", by)
 
 
@@ -121,8 +124,8 @@ async def test_what_the_default_partition_caught_moves_to_its_day(dry_rig: Rig) 
     await numbered(dry_rig, 3)
     await dry_rig.write()
     later = today() + 30 * DAY
-    await dry_rig.pool.execute("UPDATE eventlog.event SET at = at + $1", 30 * DAY)
-    await dry_rig.pool.execute("UPDATE eventlog.entry SET at = at + $1", 30 * DAY)
+    await dry_rig.pool.execute("UPDATE eventlog.event SET at = at + $1::interval", 30 * DAY)
+    await dry_rig.pool.execute("UPDATE eventlog.entry SET at = at + $1::interval", 30 * DAY)
     before = await dry_rig.log()
     assert await dry_rig.pool.fetchval("SELECT count(*) FROM eventlog.event_default") == 4
     assert await dry_rig.pool.fetchval("SELECT eventlog.make_day($1)", later.date())

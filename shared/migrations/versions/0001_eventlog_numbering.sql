@@ -114,7 +114,8 @@ BEGIN
         RETURN latest;
     END IF;
     SELECT * INTO STRICT s FROM eventlog.server();
-    opened := greatest(latest + 1, p_redis + 1, eventlog.minutes_since_2020());
+    opened := greatest(latest + 1, (SELECT max(epoch) + 1 FROM eventlog.epoch), p_redis + 1,
+                       eventlog.minutes_since_2020());
     UPDATE eventlog.head SET epoch = opened;
     UPDATE eventlog.installation SET system = s.system, timeline = s.timeline, database = s.database;
     INSERT INTO eventlog.epoch (epoch, reason) VALUES (opened, p_reason);
