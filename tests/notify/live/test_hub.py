@@ -1,0 +1,157 @@
+"""Single lives on the hub that random ones meet too seldom. The client is the one of the property test: it checks."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from services.notify.live import recovery as recovery_module
+from services.notify.live.codes import Close
+from services.notify.live.home import Home
+from services.notify.live.hub import Hub
+from services.notify.live.recovery import Recovery
+from services.notify.live.ring import Ring
+from services.notify.live.session import Session, Subscription
+from shared.auth import Principal
+from shared.eventlog.entries import Entry
+from tests.live_client import Proof
+from tests.notify.live.test_hub_properties import EPOCH, Client
+
+
+class NoPast:
+    """There is nothing but the ring."""
+
+    def reach(self, number: int) -> int:
+        return 1 << 60
+
+    def extend(self, number: int, after: int, done: Callable[[bool], None]) -> None:
+        raise AssertionError("asked for the past")
+
+    def confirm(self, number: int, seq: int, done: Callable[[bool], None]) -> None:
+        done(True)
+
+
+class Stage:
+    """One log, one client."""
+
+    def __init__(self, capacity: int = 100, slack: int = 0) -> None:
+        self.truth: list[list[Entry]] = [[]]
+        self.hub = Hub(EPOCH, [Ring(0, capacity, 0, slack)])
+        self.recovery = Recovery(self.hub, NoPast())
+        self.client = Client(self.truth)
+        self.session = Session(self.client, 0.0)
+        self.hub.enter(self.session)
+
+    def write(self, kind: str, channel: str, times: int = 1) -> None:
+        for _ in range(times):
+            seq = len(self.truth[0]) + 1
+            entry = Entry(seq, seq, kind, "2026-11-23T00:00:00.000Z", (channel,), b'{"post_id":"1"}')
+            self.truth[0].append(entry)
+            self.hub.take(0, [entry])
+
+    def subscribe(self, subscription: Subscription) -> None:
+        proof = self.client.proofs[subscription.name] = Proof(subscription.name)
+        since = None if subscription.since is None else list(subscription.since)
+        proof.ask(subscription.request_id, None if since is None else {"epoch": EPOCH, "seq": since})
+        self.client.folds[subscription.name] = {}
+        self.recovery.start(self.session, subscription)
+
+    def recover(self) -> None:
+        while self.recovery.step():
+            pass
+
+    def seen(self, channel: str) -> list[int]:
+        return [place[1] for place in self.client.folds[channel] if isinstance(place[0], int)]
+
+
+async def test_a_chain_goes_on_from_what_was_sent_when_the_ring_has_let_go_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recovery_module, "PICKS", 1)
+    stage = Stage(capacity=4)
+    stage.write("x", "topic:a", 4)
+    stage.subscribe(Subscription("topic:a", 1, (0,)))
+    assert stage.seen("topic:a") == [1]
+    stage.write("x", "topic:a")  # the ring drops 1
+    stage.recover()
+    assert stage.seen("topic:a") == [1, 2, 3, 4, 5]
+    assert stage.client.proofs["topic:a"].state == "live"
+
+
+async def test_a_channel_stays_while_home_or_the_channel_itself_still_covers_it() -> None:
+    stage = Stage()
+    stage.subscribe(Subscription("topic:a", 1, None))
+    home = Home(2, None)
+    home.channels, home.waiting, home.loaded = ("topic:a", "topic:b"), False, [0]
+    stage.recovery.start(stage.session, home)
+    stage.hub.drop(stage.session, home)
+    assert set(stage.hub.channels) == {"topic:a"}
+    stage.write("x", "topic:a")
+    await stage.hub.round()
+    assert stage.seen("topic:a") == [1]
+    stage.hub.drop(stage.session, stage.session.subscriptions["topic:a"])
+    assert not stage.hub.channels
+
+
+async def test_a_session_that_is_behind_meets_a_reload_in_its_place() -> None:
+    stage = Stage()
+    stage.subscribe(Subscription("topic:a", 1, None))
+    stage.client.paused = True
+    stage.write("x", "topic:a", 2)
+    await stage.hub.round()
+    assert stage.session.behind == [0]
+    stage.write("topic.reloaded", "topic:a")
+    stage.write("x", "topic:a")
+    await stage.hub.round()
+    stage.client.paused = False
+    stage.recovery.resume(stage.session)
+    stage.recover()
+    assert stage.seen("topic:a") == [1, 2]
+    assert stage.client.proofs["topic:a"].state == "ended"
+    assert not stage.hub.channels
+
+
+async def test_a_session_that_is_behind_hears_no_mark() -> None:
+    stage = Stage()
+    stage.subscribe(Subscription("topic:a", 1, None))
+    stage.client.paused = True
+    stage.write("x", "topic:a")
+    await stage.hub.round()
+    stage.client.paused = False  # drained, and not caught up yet
+    stage.write("x", "topic:b")
+    stage.hub.want_marks()
+    await stage.hub.round()
+    assert stage.client.proofs["topic:a"].mine == [0]
+    stage.recovery.resume(stage.session)
+    stage.recover()
+    assert stage.client.proofs["topic:a"].mine == [1]
+
+
+async def test_joining_in_the_middle_of_a_round_misses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.notify.live.hub.SLICE", 1)
+    stage = Stage()
+    stage.subscribe(Subscription("topic:a", 1, None))
+    stage.write("x", "topic:a")
+    under_way = stage.hub.round()
+    under_way.send(None)
+    stage.subscribe(Subscription("topic:b", 2, None))
+    stage.write("x", "topic:b")
+    with pytest.raises(StopIteration):
+        under_way.send(None)
+    await stage.hub.round()
+    assert stage.seen("topic:b") == [2]
+
+
+async def test_a_revocation_finds_the_session_by_its_member() -> None:
+    stage = Stage()
+    expires = datetime(2030, 1, 1, tzinfo=UTC)
+    stage.session.signed_in(Principal(account_id=5, session_id=9, expires_at=expires, kind="ticket"))
+    stage.hub.enter(stage.session)
+    for session_id, code in (("8", None), ("9", Close.REVOKED)):
+        payload = msgspec.json.encode({"account_id": "5", "session_id": session_id})
+        seq = stage.hub.rings[0].end + 1
+        stage.hub.take(0, [Entry(seq, seq, "session.revoked", "2026-11-23T00:00:00.000Z", ("inbox:5",), payload)])
+        assert stage.client.ended is code
+    stage.hub.exit(stage.session)
+    assert not stage.hub.members
