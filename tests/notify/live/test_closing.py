@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from services.notify.live.connection import Timing
 from tests.live_client import LiveClient
-from tests.notify.live.house import House, Pen, eventually, house_of, token
+from tests.notify.live.house import House, Pen, eventually, house_of
 from tests.servers import Database
 
 
@@ -76,43 +76,6 @@ async def test_a_strange_origin_is_refused_and_ours_is_not(house: House) -> None
         await greeted(socket)
 
 
-async def test_bad_credentials_are_4500(house: House, pen: Pen) -> None:
-    account, session = await pen.member()
-    other, _ = await pen.member("bea")
-    wrong = [
-        "nonsense",
-        token(account, session, ttl=-5),
-        token(account, session, kind="cookie"),
-        token(account, 4711),
-        token(other, session),
-    ]
-    for each in wrong:
-        async with raw(house) as socket:
-            await socket.send(msgspec.json.encode({"type": "hello", "token": each}).decode())
-            assert await code_of(socket) == 4500, each
-
-
-async def test_a_revoked_session_is_4503_at_hello(house: House, pen: Pen) -> None:
-    account, session = await pen.member()
-    await pen.revoke(account, session, tell=False)
-    async with raw(house) as socket:
-        await socket.send(msgspec.json.encode({"type": "hello", "token": token(account, session)}).decode())
-        assert await code_of(socket) == 4503
-
-
-async def test_a_revocation_closes_live_sockets_of_that_session_alone(house: House, pen: Pen) -> None:
-    account, session = await pen.member()
-    async with (
-        LiveClient(house.url, token(account, session)) as one,
-        LiveClient(house.url, token(account, session, kind="access", ttl=100)) as two,
-        LiveClient(house.url) as guest,
-    ):
-        await pen.revoke(account, session)
-        assert await one.closed(1) == 4503
-        assert await two.closed(1) == 4503
-        await guest.subscribe("post:1")
-
-
 async def test_the_fifth_malformed_frame_in_a_minute_is_4501(house: House) -> None:
     async with raw(house) as socket:
         await greeted(socket)
@@ -172,31 +135,6 @@ async def test_too_many_sockets_of_one_address_is_4008(database: Database) -> No
         await eventually(lambda: len(house.hub.sessions) == 1)
         async with raw(house) as four:
             await greeted(four)
-
-
-async def test_credentials_run_out_with_notice_and_can_be_renewed(database: Database, pen: Pen) -> None:
-    account, session = await pen.member()
-    async with house_of(database, timing=hurried(ticket=1.2, notice=0.9)) as house, raw(house) as socket:
-        welcome = await greeted(socket, token=token(account, session))
-        assert welcome["expires_in"] == 1.2
-        assert msgspec.json.decode(await socket.recv()) == {"type": "expiring", "in": 0.9}
-        await socket.send(msgspec.json.encode({"type": "renew", "id": 5, "token": token(account, session)}).decode())
-        assert msgspec.json.decode(await socket.recv()) == {"type": "renewed", "id": 5, "expires_in": 1.2}
-        assert msgspec.json.decode(await socket.recv())["type"] == "expiring"
-        assert await code_of(socket) == 4001
-
-
-async def test_a_bad_renewal_is_an_error_and_the_session_goes_on(house: House, pen: Pen) -> None:
-    account, session = await pen.member()
-    other, elsewhere = await pen.member("bea")
-    async with raw(house) as socket:
-        await greeted(socket, token=token(account, session))
-        for credentials, code in (("nonsense", "bad_credentials"), (token(other, elsewhere), "another_member")):
-            await socket.send(msgspec.json.encode({"type": "renew", "id": 5, "token": credentials}).decode())
-            answer = msgspec.json.decode(await socket.recv())
-            assert (answer["id"], answer["code"]) == (5, code)
-        await socket.send('{"type":"ping","id":6}')
-        assert msgspec.json.decode(await socket.recv())["type"] == "pong"
 
 
 async def test_silence_after_a_ping_is_4003_and_an_answer_is_not(database: Database) -> None:

@@ -141,6 +141,7 @@ async def test_home_resumes_from_the_lowest_position(house: House, pen: Pen) -> 
     await pen.write_many(3, ["topic:a"])
     await pen.write_many(3, ["topic:b"])
     await pen.write_many(3, ["topic:c"])
+    await house.reached(11)
     async with LiveClient(house.url, token(account, session)) as client:
         asked = {"channel": "home", "since": page}
         await client.send({"type": "subscribe", "id": 70, "channels": [asked]})

@@ -25,7 +25,7 @@ from services.notify.live.frames import (
 )
 from services.notify.live.session import Ended, Refused, Session, asked_of
 from shared.eventlog.entries import Entry
-from tests.notify.live.test_hub_properties import Client
+from tests.notify.live.judge import Client
 
 SOUP = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),

@@ -1,4 +1,4 @@
-"""Single lives on the hub that random ones meet too seldom. The client is the one of the property test: it checks."""
+"""Single lives on the hub that random ones meet too seldom. The client checks every frame."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from services.notify.live.session import Session, Subscription
 from shared.auth import Principal
 from shared.eventlog.entries import Entry
 from tests.live_client import Proof
-from tests.notify.live.test_hub_properties import EPOCH, Client
+from tests.notify.live.judge import EPOCH, Client
 
 
 class NoPast:

@@ -14,86 +14,17 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from services.notify.live import hub as hub_module
 from services.notify.live import recovery as recovery_module
-from services.notify.live.codes import Close
 from services.notify.live.hub import Hub
 from services.notify.live.recovery import Recovery
 from services.notify.live.ring import Ring
 from services.notify.live.session import Session, Subscription
 from shared.eventlog.entries import Entry
 from tests.live_client import Proof
+from tests.notify.live.judge import EPOCH, Client, fold
 
-EPOCH = 7
 CHANNELS = ["topic:a", "post:1", "post:2"]
 USUAL = (hub_module.SLICE, recovery_module.BUDGET, recovery_module.PICKS)
 CAPACITY, SLACK, EXTENSION = 6, 2, 8
-
-
-def payloads(written: bytes) -> list[dict[str, Any]]:
-    """The text frames in a byte string, unmasked as a server sends them."""
-    frames, at = [], 0
-    while at < len(written):
-        assert written[at] == 0x81
-        size, at = written[at + 1], at + 2
-        if size >= 126:
-            width = 2 if size == 126 else 8
-            size, at = int.from_bytes(written[at : at + width], "big"), at + width
-        frames.append(msgspec.json.decode(written[at : at + size]))
-        at += size
-    return frames
-
-
-class Client:
-    """A client and its outlet: judges every frame by the proof rule and against the truth."""
-
-    def __init__(self, truth: "list[list[Entry]]") -> None:
-        self.truth = truth
-        self.paused = False
-        self.ended: Close | None = None
-        self.proofs: dict[str, Proof] = {}
-        self.folds: dict[str, dict[Any, Any]] = {}
-
-    def write(self, frames: bytes) -> None:
-        for frame in payloads(frames):
-            self.take(frame)
-
-    def end(self, code: Close) -> None:
-        self.ended = code
-
-    def between(self, channel: str, log: int, after: int, before: int) -> list[Entry]:
-        return [e for e in self.truth[log] if after < e.seq < before and channel in e.channels]
-
-    def take(self, frame: dict[str, Any]) -> None:
-        if frame["type"] == "event":
-            self.check_claim(frame)
-        for channel, proof in self.proofs.items():
-            held = None if proof.mine is None else list(proof.mine)
-            does = proof.take(frame)
-            if does == "apply":
-                event = frame["event"]
-                fold(self.folds[channel], event["type"], event, (frame["log"], frame["seq"]))
-            elif does in ("mark", "live") and held is not None:
-                assert proof.mine is not None
-                for log, (was, now) in enumerate(zip(held, proof.mine, strict=True)):
-                    assert not self.between(channel, log, was, now + 1), f"{frame} hides events on {channel}"
-            elif does == "gap":
-                raise AssertionError(f"{frame} leaves a gap after {held}")
-
-    def check_claim(self, frame: dict[str, Any]) -> None:
-        """Nothing lies between but counts superseded later in the log."""
-        log, channel = frame["log"], frame["channel"]
-        for entry in self.between(channel, log, frame["prev"], frame["seq"]):
-            assert entry.type == "counts.changed", f"{frame} denies {entry}"
-            later = self.between(channel, log, entry.seq, len(self.truth[log]) + 1)
-            assert any(e.type == entry.type and e.payload == entry.payload for e in later)
-
-
-def fold(state: dict[Any, Any], kind: str, payload: dict[str, Any], place: tuple[int, int]) -> None:
-    """Counts replace counts, everything else is kept with its place."""
-    state["counts", payload.get("post_id")] = (
-        place if kind == "counts.changed" else state.get(("counts", payload.get("post_id")))
-    )
-    if kind != "counts.changed":
-        state[place] = kind
 
 
 class World(RuleBasedStateMachine):

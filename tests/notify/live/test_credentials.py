@@ -1,0 +1,70 @@
+"""Who a socket belongs to, for how long, and what a revocation does to it."""
+
+import msgspec
+
+from tests.live_client import LiveClient
+from tests.notify.live.house import House, Pen, house_of, token
+from tests.notify.live.test_closing import code_of, greeted, hurried, raw
+from tests.servers import Database
+
+
+async def test_bad_credentials_are_4500(house: House, pen: Pen) -> None:
+    account, session = await pen.member()
+    other, _ = await pen.member("bea")
+    wrong = [
+        "nonsense",
+        token(account, session, ttl=-5),
+        token(account, session, kind="cookie"),
+        token(account, 4711),
+        token(other, session),
+    ]
+    for each in wrong:
+        async with raw(house) as socket:
+            await socket.send(msgspec.json.encode({"type": "hello", "token": each}).decode())
+            assert await code_of(socket) == 4500, each
+
+
+async def test_a_revoked_session_is_4503_at_hello(house: House, pen: Pen) -> None:
+    account, session = await pen.member()
+    await pen.revoke(account, session, tell=False)
+    async with raw(house) as socket:
+        await socket.send(msgspec.json.encode({"type": "hello", "token": token(account, session)}).decode())
+        assert await code_of(socket) == 4503
+
+
+async def test_a_revocation_closes_live_sockets_of_that_session_alone(house: House, pen: Pen) -> None:
+    account, session = await pen.member()
+    async with (
+        LiveClient(house.url, token(account, session)) as one,
+        LiveClient(house.url, token(account, session, kind="access", ttl=100)) as two,
+        LiveClient(house.url) as guest,
+    ):
+        await pen.revoke(account, session)
+        assert await one.closed(1) == 4503
+        assert await two.closed(1) == 4503
+        await guest.subscribe("post:1")
+
+
+async def test_credentials_run_out_with_notice_and_can_be_renewed(database: Database, pen: Pen) -> None:
+    account, session = await pen.member()
+    async with house_of(database, timing=hurried(ticket=1.2, notice=0.9)) as house, raw(house) as socket:
+        welcome = await greeted(socket, token=token(account, session))
+        assert welcome["expires_in"] == 1.2
+        assert msgspec.json.decode(await socket.recv()) == {"type": "expiring", "in": 0.9}
+        await socket.send(msgspec.json.encode({"type": "renew", "id": 5, "token": token(account, session)}).decode())
+        assert msgspec.json.decode(await socket.recv()) == {"type": "renewed", "id": 5, "expires_in": 1.2}
+        assert msgspec.json.decode(await socket.recv())["type"] == "expiring"
+        assert await code_of(socket) == 4001
+
+
+async def test_a_bad_renewal_is_an_error_and_the_session_goes_on(house: House, pen: Pen) -> None:
+    account, session = await pen.member()
+    other, elsewhere = await pen.member("bea")
+    async with raw(house) as socket:
+        await greeted(socket, token=token(account, session))
+        for credentials, code in (("nonsense", "bad_credentials"), (token(other, elsewhere), "another_member")):
+            await socket.send(msgspec.json.encode({"type": "renew", "id": 5, "token": credentials}).decode())
+            answer = msgspec.json.decode(await socket.recv())
+            assert (answer["id"], answer["code"]) == (5, code)
+        await socket.send('{"type":"ping","id":6}')
+        assert msgspec.json.decode(await socket.recv())["type"] == "pong"
