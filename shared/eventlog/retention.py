@@ -28,6 +28,8 @@ LOCK_TIMEOUT = "200ms"
 TRIES = 5
 
 _ONE_AT_A_TIME = 4703
+_FORGET_TICKS = """DELETE FROM eventlog.tick t USING eventlog.head h
+WHERE t.log = h.log AND t.seq < h.seq AND t.at < now() - interval '10 minutes'"""
 
 
 async def run(pool: Pool, *, keep: datetime.timedelta = KEEP) -> None:
@@ -45,6 +47,7 @@ async def keep_days(pool: Pool, *, now: datetime.datetime, keep: datetime.timede
 
     Raises asyncpg.LockNotAvailableError when no try got its lock.
     """
+    await pool.execute(_FORGET_TICKS)
     today = now.astimezone(datetime.UTC).date()
     for ahead in range(AHEAD + 1):
         await _try(pool, "SELECT eventlog.make_day($1)", today + datetime.timedelta(days=ahead))

@@ -129,7 +129,7 @@ class Sequencer:
         """The first page of a window that is numbered and committed now; empty when nothing is pending."""
         try:
             rows: list[Any] = await connection.fetch(_NUMBER, self.log, self._epoch, PAGE)
-        except (asyncpg.SerializationError, asyncpg.LockNotAvailableError):
+        except (asyncpg.SerializationError, asyncpg.UniqueViolationError, asyncpg.LockNotAvailableError):
             return []  # somebody else numbered: not the leader, try again
         except asyncpg.PostgresError as error:
             if error.sqlstate != _OTHER_EPOCH:

@@ -48,7 +48,7 @@ async def test_an_epoch_never_repeats(rig: Rig) -> None:
     assert second > first
     assert await open_epoch(rig.pool, expected=first, reason="late") == second
     assert await open_epoch(rig.pool, expected=second, redis_epoch=second + 70, reason="a test") == second + 71
-    await rig.pool.execute("UPDATE eventlog.head SET epoch = 5; DELETE FROM eventlog.epoch")
+    await rig.pool.execute("UPDATE eventlog.log SET epoch = 5; DELETE FROM eventlog.epoch")
     assert await open_epoch(rig.pool, expected=5, reason="a clock went on") >= minutes
 
 
@@ -101,7 +101,7 @@ async def test_after_a_dump_and_restore_xids_of_the_old_server_are_no_new_events
     await rig.write(3)
     await rig.pool.execute("UPDATE eventlog.event SET xid = (2^40 + id)::text::xid8")
     await rig.pool.execute("UPDATE eventlog.entry x SET xid = e.xid FROM eventlog.event e WHERE e.id = x.event_id")
-    await rig.pool.execute("UPDATE eventlog.head SET snapshot = '1099511627000:1099511627000:'")
+    await rig.pool.execute("UPDATE eventlog.tick SET snapshot = '1099511627000:1099511627000:'")
     await rig.pool.execute("UPDATE eventlog.installation SET system = 'the old one'")
     async with rig.running():
         await rig.settle()

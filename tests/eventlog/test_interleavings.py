@@ -19,6 +19,7 @@ from tests.eventlog.rig import Connection, Rig, append
 from tests.servers import Database
 
 WRITERS, ENTITIES, SEQUENCERS = 4, 3, 2
+NOT_THE_LEADER = (asyncpg.SerializationError, asyncpg.UniqueViolationError)
 Do = Literal["xid", "write", "savepoint", "commit", "rollback", "number", "look", "race"]
 
 
@@ -133,7 +134,7 @@ class World:
         try:
             for log in range(self.rig.logs):
                 await session.fetch("SELECT * FROM eventlog.number($1, $2, 7)", log, self.epoch)
-        except asyncpg.SerializationError:
+        except NOT_THE_LEADER:
             numbered = False
         if sequencer in self.looking:
             await session.execute("COMMIT" if numbered else "ROLLBACK")
@@ -153,7 +154,7 @@ class World:
         assert any(outcomes)
 
     async def _number_alone(self, session: Connection) -> bool:
-        with contextlib.suppress(asyncpg.SerializationError):
+        with contextlib.suppress(*NOT_THE_LEADER):
             for log in range(self.rig.logs):
                 await session.fetch("SELECT * FROM eventlog.number($1, $2, 7)", log, self.epoch)
             return True

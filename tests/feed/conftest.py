@@ -40,7 +40,10 @@ async def empty(owner: "asyncpg.Connection[asyncpg.Record]") -> None:
         "select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = 'feed'"
     )
     names = ", ".join([row["name"] for row in tables] + ["eventlog.event", "eventlog.entry"])
-    await owner.execute(f"truncate {names}; update eventlog.head set seq = 0, snapshot = pg_current_snapshot()")
+    await owner.execute(
+        f"truncate {names}; delete from eventlog.tick where after >= 0; "
+        "update eventlog.tick set seq = 0, snapshot = pg_current_snapshot()"
+    )
 
 
 @asynccontextmanager

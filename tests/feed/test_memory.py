@@ -101,9 +101,9 @@ async def from_memory(community: Community, path: str) -> None:
     deadline = time.monotonic() + 10
     while True:
         first = await community.get(path)
-        await community.owner.execute("update eventlog.head set seq = seq + 1")
+        await community.owner.execute("update eventlog.tick set seq = seq + 1")
         second = await community.get(path)
-        await community.owner.execute("update eventlog.head set seq = seq - 1")
+        await community.owner.execute("update eventlog.tick set seq = seq - 1")
         if first.headers["chorus-as-of"] == second.headers["chorus-as-of"]:
             assert first.content == second.content
             assert first.headers["x-request-id"] != second.headers["x-request-id"]

@@ -2,8 +2,9 @@
 
 -- Numbers every event that became visible since the head's snapshot, and returns the first p_page of them.
 -- Nothing pending: returns at once and takes no lock. Never a LIMIT on the window: the stored snapshot claims that
--- all it shows is numbered. Raises 40001 when somebody else numbered meanwhile (not the leader: try again), CH001
--- when the epoch is another one. Insists on REPEATABLE READ: window and stored snapshot must be the same moment.
+-- all it shows is numbered. Raises 23505 (the tick is taken) or 40001 when somebody else numbered or opened an epoch
+-- meanwhile: not the leader, try again. CH001 when the epoch is another one. Insists on REPEATABLE READ: the window and
+-- the stored snapshot must be of one moment.
 CREATE FUNCTION eventlog.number(p_log smallint, p_epoch integer, p_page integer)
 RETURNS TABLE (head bigint, seq bigint, event_id bigint, type text, at text, channels text, payload bytea)
 LANGUAGE plpgsql VOLATILE
@@ -27,7 +28,7 @@ BEGIN
     IF current_setting('transaction_isolation') <> 'repeatable read' THEN
         RAISE EXCEPTION 'eventlog.number() needs REPEATABLE READ' USING ERRCODE = 'invalid_transaction_state';
     END IF;
-    PERFORM FROM eventlog.head WHERE log = p_log FOR UPDATE;
+    PERFORM FROM eventlog.log WHERE log = p_log FOR UPDATE;
     PERFORM set_config('synchronous_commit', 'on', true);
     RETURN QUERY
     WITH pending AS MATERIALIZED (
@@ -39,8 +40,9 @@ BEGIN
         INSERT INTO eventlog.entry (log, epoch, seq, event_id, xid, at)
         SELECT p_log, p_epoch, seq, id, xid, at FROM pending
     ), moved AS (
-        UPDATE eventlog.head SET seq = h.seq + (SELECT count(*) FROM pending), snapshot = pg_current_snapshot()
-        WHERE log = p_log RETURNING seq
+        INSERT INTO eventlog.tick (log, after, seq, snapshot)
+        SELECT p_log, h.seq, h.seq + (SELECT count(*) FROM pending), pg_current_snapshot()
+        RETURNING seq
     )
     SELECT (SELECT seq FROM moved), p.seq, p.id, p.type, eventlog.wire_time(p.at),
            array_to_string(p.channels, E'\n'), p.payload
@@ -91,8 +93,9 @@ BEGIN
     GET DIAGNOSTICS found = ROW_COUNT;
     UPDATE eventlog.event SET xid = '0' WHERE NOT pg_visible_in_snapshot(xid, pg_current_snapshot());
     UPDATE eventlog.entry SET xid = '0' WHERE NOT pg_visible_in_snapshot(xid, pg_current_snapshot());
-    UPDATE eventlog.head h SET snapshot = pg_current_snapshot(),
-        seq = greatest(h.seq, coalesce((SELECT max(x.seq) FROM eventlog.entry x WHERE x.log = h.log), 0));
+    UPDATE eventlog.tick t SET snapshot = pg_current_snapshot(),
+        seq = greatest(t.seq, coalesce((SELECT max(x.seq) FROM eventlog.entry x WHERE x.log = t.log), 0))
+    FROM eventlog.head h WHERE h.log = t.log AND h.seq = t.seq;
     RETURN found;
 END $$;
 
@@ -108,15 +111,15 @@ DECLARE
     opened integer;
 BEGIN
     SELECT * INTO STRICT i FROM eventlog.installation FOR UPDATE;
-    PERFORM FROM eventlog.head ORDER BY log FOR UPDATE;
-    SELECT max(epoch) INTO STRICT latest FROM eventlog.head;
+    PERFORM FROM eventlog.log ORDER BY log FOR UPDATE;
+    SELECT max(epoch) INTO STRICT latest FROM eventlog.log;
     IF latest <> p_expected THEN
         RETURN latest;
     END IF;
     SELECT * INTO STRICT s FROM eventlog.server();
     opened := greatest(latest + 1, (SELECT max(epoch) + 1 FROM eventlog.epoch), p_redis + 1,
                        eventlog.minutes_since_2020());
-    UPDATE eventlog.head SET epoch = opened;
+    UPDATE eventlog.log SET epoch = opened;
     UPDATE eventlog.installation SET system = s.system, timeline = s.timeline, database = s.database;
     INSERT INTO eventlog.epoch (epoch, reason) VALUES (opened, p_reason);
     IF i.system <> s.system OR i.database <> s.database THEN
@@ -140,9 +143,12 @@ BEGIN
         RAISE EXCEPTION 'this installation has % logs for good, not %', now_logs, p_logs USING ERRCODE = 'CH002';
     END IF;
     UPDATE eventlog.installation SET logs = p_logs;
-    DELETE FROM eventlog.head WHERE log >= p_logs;
+    DELETE FROM eventlog.log WHERE log >= p_logs;
+    DELETE FROM eventlog.tick WHERE log >= p_logs;
     DELETE FROM eventlog.retained WHERE log >= p_logs;
-    INSERT INTO eventlog.head (log, epoch) SELECT n, (SELECT max(epoch) FROM eventlog.head)
+    INSERT INTO eventlog.log SELECT n, (SELECT max(epoch) FROM eventlog.log)
+        FROM generate_series(1, p_logs - 1) n ON CONFLICT DO NOTHING;
+    INSERT INTO eventlog.tick (log, after, seq) SELECT n, -1, 0
         FROM generate_series(1, p_logs - 1) n ON CONFLICT DO NOTHING;
     INSERT INTO eventlog.retained (log) SELECT n FROM generate_series(1, p_logs - 1) n ON CONFLICT DO NOTHING;
 END $$;
