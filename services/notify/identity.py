@@ -1,4 +1,4 @@
-"""Who is asking notify: one function for its HTTP calls and its socket.
+"""Who is asking notify over HTTP. The socket asks in batches, by the same rule: `live/credentials.py`.
 
 Tokens are read without the feed; whether their session was revoked stands in `feed_v1.session`, and from a live
 connection's start on in the log (`session.revoked`).
