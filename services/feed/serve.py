@@ -1,13 +1,25 @@
 """The feed under uvicorn: a listening socket, and limits that suit a service behind nothing but loopback or a proxy."""
 
+import socket
+
 import uvicorn
 
 from services.feed.settings import FeedSettings
 from shared import telemetry
+from shared.garbage import settle
 from shared.listening import listen
 
 GRACE = 2
 """Seconds that requests under way get on SIGTERM: our longest statement is bounded, and `chorus up` stops in five."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which sets aside what it loaded."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn."""
+        await super().startup(sockets)
+        settle()
 
 
 def run(settings: FeedSettings) -> None:
@@ -27,4 +39,4 @@ def run(settings: FeedSettings) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )
-    uvicorn.Server(config).run(sockets=[door])
+    Server(config).run(sockets=[door])

@@ -14,6 +14,7 @@ from services.notify.app import Notify
 from services.notify.live.codes import MAX_FRAME
 from services.notify.live.protocol import LiveProtocol
 from services.notify.settings import NotifySettings
+from shared.garbage import settle
 from shared.listening import listen
 from shared.telemetry import configure, get_logger
 
@@ -36,6 +37,11 @@ class Server(uvicorn.Server):
         """A background task broke: out, without a drain, and `broken`."""
         self.broken = True
         self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn; then what was loaded is set aside."""
+        await super().startup(sockets)
+        settle()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal asks, the second insists."""

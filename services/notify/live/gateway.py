@@ -18,6 +18,7 @@ from services.notify.live.generation import Generation
 from services.notify.live.protocol import LiveProtocol, live_protocol_of
 from services.notify.live.session import Ended, Refused, Session
 from services.notify.settings import NotifySettings
+from shared.garbage import Residents
 from shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -36,6 +37,7 @@ class Gateway:
         self.credentials: Credentials | None = None
         self.draining = False
         self._retiring: set[asyncio.Task[None]] = set()
+        self._residents = Residents()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One socket, from its handshake to its end."""
@@ -77,6 +79,7 @@ class Gateway:
         protocol.forget_handshake()
         self._addresses[address] += 1
         self._sockets[session] = generation
+        self._residents.came()
         metrics.SOCKETS.inc()
         patience = loop.call_later(self._timing.hello, self._no_hello, session)
         try:
@@ -91,6 +94,7 @@ class Gateway:
             connection.close()
             generation.hub.exit(session)
             del self._sockets[session]
+            self._residents.left(len(self._sockets))
             self._addresses[address] -= 1
             if not self._addresses[address]:
                 del self._addresses[address]
