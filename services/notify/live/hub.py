@@ -161,39 +161,29 @@ class Hub:
         parcels = self._gather()
         for session, frames in leaving:
             session.outlet.write(frames)
-        for place, (session, blocks) in enumerate(parcels.items(), 1):
+        for place, (session, frames) in enumerate(parcels.items(), 1):
             if session.ended:
                 continue
             if session.behind is None and not session.outlet.paused:
-                session.outlet.write(blocks[0] if len(blocks) == 1 else b"".join(blocks))
+                session.outlet.write(frames)
             elif session.behind is None:
                 session.behind = list(before)
                 metrics.FELL_BEHIND.inc()
             if place % SLICE == 0:
                 await asyncio.sleep(0)
 
-    def _gather(self) -> dict[Session, list[bytes]]:
-        parcels: dict[Session, list[bytes]] = {}
+    def _gather(self) -> dict[Session, bytes]:
         bodies = Bodies()
         dirty, self._dirty = self._dirty, {}
+        blocks: list[tuple[dict[Session, None], bytes]] = []
         for channel, followed in dirty.items():
-            frames = self._encode(channel, followed, bodies)
-            if not frames:
-                continue
-            block = b"".join(frames)
-            for session in followed.sessions:
-                blocks = parcels.get(session)
-                if blocks is None:
-                    parcels[session] = [block]
-                else:
-                    blocks.append(block)
-            metrics.sent(len(frames) * len(followed.sessions))
+            if frames := self._encode(channel, followed, bodies):
+                blocks.append((followed.sessions, b"".join(frames)))
+                metrics.sent(len(frames) * len(followed.sessions))
         self._handed = self.position()
         if self._marks_due:
-            marks = self._marks()
-            for session in self.sessions:
-                parcels.setdefault(session, []).append(marks)
-        return parcels
+            blocks.append((self.sessions, self._marks()))
+        return _parcels(blocks)
 
     def _encode(self, channel: str, followed: Followed, bodies: Bodies) -> list[bytes]:
         frames: list[bytes] = []
@@ -256,6 +246,20 @@ class Hub:
                 reached()
             else:
                 self._awaiting.append((number, seq, reached))
+
+
+def _parcels(blocks: Sequence[tuple[dict[Session, None], bytes]]) -> dict[Session, bytes]:
+    """What each session gets, in the order of the blocks."""
+    if len(blocks) == 1:  # a hot channel: nothing to put together for thousands of sockets
+        return dict.fromkeys(*blocks[0])
+    parcels: dict[Session, list[bytes]] = {}
+    for sessions, block in blocks:
+        for session in sessions:
+            if (parcel := parcels.get(session)) is None:
+                parcels[session] = [block]
+            else:
+                parcel.append(block)
+    return {session: b"".join(parcel) for session, parcel in parcels.items()}
 
 
 class _Redacted(msgspec.Struct, frozen=True):
