@@ -20,7 +20,7 @@ from services.notify.inbox import points
 from services.notify.inbox.dead_letters import is_of_the_event, park
 from services.notify.inbox.fanout import PAGE, write_page
 from services.notify.inbox.inbox import queries, rows_of
-from services.notify.inbox.recipients import HANDLED
+from services.notify.inbox.recipients import concerns_inboxes
 from services.notify.inbox.telling import tell
 from shared.errors import Busy
 from shared.eventlog.entries import Entry
@@ -140,7 +140,7 @@ class Notifier:
         async for batch in tail:
             for first in range(0, len(batch), BATCH):
                 part = batch[first : first + BATCH]
-                concerns = any(entry.type in HANDLED for entry in part)
+                concerns = any(concerns_inboxes(entry.type, entry.payload, entry.at) for entry in part)
                 if not concerns and time.monotonic() - moved_at < IDLE_MOVE:
                     continue
                 settle = partial(self._settle, log_number, part, tail.position.epoch)

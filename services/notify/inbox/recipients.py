@@ -91,8 +91,18 @@ def meaning_of(kind: str, payload: bytes, at: str) -> Meaning | None:
     return _read(decode_payload(kind, payload), datetime.fromisoformat(at))
 
 
+def concerns_inboxes(kind: str, payload: bytes, at: str) -> bool:
+    """Whether an event can mean something to an inbox. So does one that can't be read: it has to be parked."""
+    try:
+        return meaning_of(kind, payload, at) is not None
+    except (ValueError, RecursionError):
+        return True
+
+
 def _read(event: Event | None, at: datetime) -> Meaning | None:
     match event:
+        case PostCreated(post=post) if not mentioned(post.entities):
+            return None  # most of what a busy community writes: a new post without mentions is nobody's news here
         case PostCreated(post=post) | PostEdited(post=post):
             return Written(
                 post_id=_id(post.id),

@@ -13,6 +13,7 @@ from services.notify.inbox import dead_letters, points
 from services.notify.inbox.dead_letters import is_of_the_event, replay
 from services.notify.inbox.inbox import mark_read, queries
 from services.notify.inbox.notifier import Notifier
+from services.notify.inbox.recipients import concerns_inboxes
 from services.notify.inbox.telling import tell
 from shared.errors import Busy
 from shared.postgres import Pool, open_pool
@@ -275,3 +276,14 @@ async def test_a_removal_waits_for_what_another_log_is_writing_about_the_post(
         await removal
     assert await kinds(pool, ann) == []
     await told_everything_once(community, pool, [bob])
+
+
+async def test_posts_that_mention_nobody_cost_the_cursor_no_write_each(community: Community, pool: Pool) -> None:
+    ann, bob = await community.members(["ann", "bob"])
+    posts = [await community.post(ann) for _ in range(3)]
+    await community.post(ann, mentions=[bob])
+    await community.number()
+    entries = await community.entries(0, 0)
+    concerning = [concerns_inboxes(entry.type, entry.payload, entry.at) for entry in entries]
+    assert concerning == [False] * len(posts) + [True]
+    assert concerns_inboxes("post.created", b"{}", entries[0].at), "what can't be read has to be parked"
