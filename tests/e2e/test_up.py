@@ -3,15 +3,13 @@
 import contextlib
 import json
 import os
-import pwd
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,36 +17,46 @@ import asyncpg
 import httpx
 import pytest
 
-from services.embedded import Child, gone, started_at
+from services.embedded import Account, Child, gone, started_at
 from shared.listening import is_free
+from tests.e2e.elsewhere import HERE, Place, reachable
 from tests.servers import at_once, server_folder
 from tests.stack import free_port
 
 PATIENCE = 60
 """Seconds for a first start: initdb, migration and three processes, beside whatever else this machine does."""
 STOP = 5.0
-ROOT = Path(__file__).parents[2]
-PYTHONPATH = os.pathsep.join([str(ROOT), sysconfig.get_path("purelib")])
+ORDINARY = Account("65534", 65534, 65534) if os.geteuid() == 0 else None
+"""Who is not root: the account that owns nothing, or, when we are nobody special ourselves, we."""
 
 
 class Run:
     """One `chorus up --empty` in a session of its own, as a terminal would have it."""
 
-    def __init__(self, folder: Path, *, user: str | None = None, python: str = sys.executable, **settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        account: Account | None = None,
+        place: Place = HERE,
+    ) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("CHORUS_")}
+        clean |= {"HOME": str(folder), **place.env}
         self.data = folder / "data"
         self.log = folder / "up.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [python, "-m", "services.cli", "up", "--empty"],
-                env={**clean, "CHORUS_DATA_DIR": str(self.data), "PYTHONPATH": PYTHONPATH, **settings},
+                [str(place.python), "-m", "services.cli", "up", "--empty"],
+                env={**clean, "CHORUS_DATA_DIR": str(self.data), **(settings or {})},
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                user=user,
-                group=pwd.getpwnam(user).pw_gid if user else None,
-                extra_groups=[] if user else None,
+                user=account.uid if account else None,
+                group=account.gid if account else None,
+                extra_groups=[] if account else None,
             )
 
     def said(self) -> str:
@@ -97,17 +105,6 @@ def free_pair() -> dict[str, str]:
     return {"CHORUS_FEED_PORT": str(free_port()), "CHORUS_NOTIFY_PORT": str(free_port())}
 
 
-def python_of(user: str) -> str | None:
-    """An interpreter that the account can run with our packages: this one, or the system's of the same version."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    for python in (sys.executable, f"/usr/bin/python{version}"):
-        command = [python, "-c", "import services.cli, hiredis, litestar, redis.asyncio, uvloop"]
-        with contextlib.suppress(OSError):
-            if subprocess.run(command, user=user, env={"PYTHONPATH": PYTHONPATH}, check=False).returncode == 0:
-                return python
-    return None
-
-
 def nothing_left(processes: dict[str, dict[str, Any]], within: float) -> list[str]:
     """Names of the processes that still live after so many seconds."""
     deadline = time.monotonic() + within
@@ -119,7 +116,7 @@ def nothing_left(processes: dict[str, dict[str, Any]], within: float) -> list[st
 
 
 def test_up_restarts_what_dies_refuses_a_second_stops_in_time_and_keeps_the_data(folder: Path, runs: list[Run]) -> None:
-    first = Run(folder, **free_pair())
+    first = Run(folder, free_pair())
     runs.append(first)
     told = first.wait_up()
     assert set(told["processes"]) == {"chorus", "postgres", "redis", "sequencer", "feed", "notify"}
@@ -127,7 +124,7 @@ def test_up_restarts_what_dies_refuses_a_second_stops_in_time_and_keeps_the_data
         assert httpx.get(f"{told[name]}/readyz").status_code == 200
     assert told["page_url"] in first.said()
 
-    second = Run(folder, **free_pair())
+    second = Run(folder, free_pair())
     runs.append(second)
     assert second.ended() == 4
     assert f"already runs on {first.data} (process {told['pid']}" in second.said()
@@ -152,7 +149,7 @@ def test_up_restarts_what_dies_refuses_a_second_stops_in_time_and_keeps_the_data
     assert "Traceback" not in first.said()
 
     first.log.unlink()
-    again = Run(folder, **free_pair())
+    again = Run(folder, free_pair())
     runs.append(again)
     url = again.wait_up()["settings"]["CHORUS_DIRECT_DATABASE_URL"]
     assert at_once(_execute(url, "SELECT n FROM kept")) == 7
@@ -164,14 +161,14 @@ def test_up_restarts_what_dies_refuses_a_second_stops_in_time_and_keeps_the_data
 def test_a_killed_supervisor_takes_everything_with_it_and_the_next_start_is_clean(
     folder: Path, runs: list[Run]
 ) -> None:
-    first = Run(folder, **free_pair())
+    first = Run(folder, free_pair())
     runs.append(first)
     processes = first.wait_up()["processes"]
     first.process.kill()
     first.process.wait()
     assert nothing_left(processes, 10) == []
     first.log.unlink()
-    again = Run(folder, **free_pair())
+    again = Run(folder, free_pair())
     runs.append(again)
     again.wait_up()
     again.interrupt()
@@ -183,7 +180,7 @@ def test_a_port_that_was_given_and_is_taken_ends_it_with_a_sentence(folder: Path
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        run = Run(folder, CHORUS_FEED_PORT=str(port))
+        run = Run(folder, {"CHORUS_FEED_PORT": str(port)})
         runs.append(run)
         assert run.ended() == 4
         assert f"Port {port} on 127.0.0.1 can't be had: it is taken, and CHORUS_FEED_PORT asks for it." in run.said()
@@ -206,7 +203,7 @@ def test_ports_that_were_not_given_move_on_together(folder: Path, runs: list[Run
 
 
 def test_every_bad_setting_is_named_at_once(folder: Path, runs: list[Run]) -> None:
-    run = Run(folder, CHORUS_FEED_PORT="many", CHORUS_DRAIN="-1", CHORUS_SECRET_KEY="short")
+    run = Run(folder, {"CHORUS_FEED_PORT": "many", "CHORUS_DRAIN": "-1", "CHORUS_SECRET_KEY": "short"})
     runs.append(run)
     assert run.ended() == 2
     for name in ("CHORUS_FEED_PORT", "CHORUS_DRAIN", "CHORUS_SECRET_KEY"):
@@ -214,22 +211,39 @@ def test_every_bad_setting_is_named_at_once(folder: Path, runs: list[Run]) -> No
     assert not run.data.exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
-def test_an_ordinary_user_can_run_it(folder: Path, runs: list[Run]) -> None:
-    python = python_of("nobody")
-    if python is None:
-        pytest.skip("every Python here lies where other accounts can't go")
+def test_an_ordinary_user_can_run_it_and_nothing_outside_its_folder_changes(folder: Path, runs: list[Run]) -> None:
+    place = reachable(ORDINARY, folder) if ORDINARY else HERE
     own = folder / "own"
     own.mkdir()
-    shutil.chown(own, "nobody")
-    run = Run(own, user="nobody", python=python, **free_pair())
-    runs.append(run)
-    processes = run.wait_up()["processes"]
+    if ORDINARY:
+        os.chown(own, ORDINARY.uid, ORDINARY.gid)
+    outside = [*HERE.python.resolve().parents, *HERE.python.parents, *place.python.parents, *Path(__file__).parents]
+    before = _owners_and_modes({*outside, *own.parents, Path("/etc/passwd")})
+
+    first = Run(own, free_pair(), account=ORDINARY, place=place)
+    runs.append(first)
+    told = first.wait_up()
+    processes = told["processes"]
     uids = {Path(f"/proc/{process['pid']}").stat().st_uid for process in processes.values()}
-    assert uids == {pwd.getpwnam("nobody").pw_uid}
-    run.interrupt()
-    assert run.ended(STOP) == 130
+    assert uids == {ORDINARY.uid if ORDINARY else os.geteuid()}
+    someone = {"handle": "robin", "display_name": "Robin", "password": "a kettle and a lamp"}
+    assert httpx.post(f"{told['feed_url']}/v1/accounts", json=someone).status_code == 201
+    first.interrupt()
+    assert first.ended(STOP) == 130
     assert nothing_left(processes, 0) == []
+
+    first.log.unlink()
+    again = Run(own, free_pair(), account=ORDINARY, place=place)
+    runs.append(again)
+    told = again.wait_up()
+    del someone["display_name"]
+    assert httpx.post(f"{told['feed_url']}/v1/sessions", json=someone).status_code == 201
+    again.interrupt()
+    assert again.ended(STOP) == 130
+    assert nothing_left(told["processes"], 0) == []
+    assert _living_in(own) == []
+    assert sorted(path.name for path in own.iterdir()) == ["data", "up.log"]
+    assert _owners_and_modes(before) == before
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has servers under another account")
@@ -238,7 +252,7 @@ def test_a_data_folder_closed_to_the_servers_moves_only_the_servers(
 ) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    run = Run(closed, **free_pair())
+    run = Run(closed, free_pair())
     runs.append(run)
     run.wait_up()
     apart = Path("/var/lib/chorus") / (run.data / "install_id").read_text()
@@ -259,7 +273,7 @@ def test_a_child_whose_parent_is_gone_already_never_starts() -> None:
         f"line = leashed([sys.executable, '-c', 'import time; time.sleep({marker})']); "
         "line[5] = '1'; sys.exit(subprocess.run(line).returncode)"
     )
-    child = Child([sys.executable, "-c", orphan], env={**os.environ, "PYTHONPATH": str(ROOT)})
+    child = Child([sys.executable, "-c", orphan], env={**os.environ, **HERE.env})
     identity = started_at(child.pid)
     assert identity is not None
     assert child.wait(20)
@@ -272,3 +286,18 @@ async def _execute(url: str, statement: str) -> Any:
         return await connection.fetchval(statement)
     finally:
         await connection.close()
+
+
+def _owners_and_modes(paths: Iterable[Path]) -> dict[Path, tuple[int, int, int]]:
+    return {path: (found.st_mode, found.st_uid, found.st_gid) for path in paths if (found := path.stat())}
+
+
+def _living_in(folder: Path) -> list[str]:
+    """Processes that work in the folder, or were told of it: also those that nobody wrote down."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            line = (process / "cmdline").read_bytes().decode(errors="replace")
+            if str(folder) in line or (process / "cwd").resolve().is_relative_to(folder):
+                found.append(f"{process.name} {line}")
+    return found
