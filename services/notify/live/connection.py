@@ -114,11 +114,10 @@ class Connection:
         if hello.token is not None:
             principal = credentials.read(hello.token)
             session.signed_in(principal)
-            hub.enter(session)  # before asking: a revocation is either in the answer or heard of
+            hub.expect(session)  # before asking: a revocation is either in the answer or heard of
             await credentials.check(principal)
             expires_in = self._expires_in(principal)
             self._expire_in(expires_in)
-        hub.enter(session)
         welcome = Welcome(
             session=session.id,
             epoch=hub.epoch,
@@ -128,6 +127,7 @@ class Connection:
             limits=LIMITS,
         )
         self.protocol.write(encode(welcome))
+        hub.enter(session)  # not before: no mark may go ahead of the welcome
         self._subscribe(session, asked_of(hello), hello.id)
 
     def _subscribe(self, session: Session, asked: tuple[Asked, ...], request_id: int | None) -> None:

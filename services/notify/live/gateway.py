@@ -130,7 +130,8 @@ class Gateway:
         log.info("draining", sockets=len(sockets), seconds=seconds)
         step = seconds / max(len(sockets), 1)
         for place, session in enumerate(sockets, 1):
-            if not session.ended and not session.outlet.paused:
+            welcomed = session in self._sockets[session].hub.sessions
+            if welcomed and not session.outlet.paused:
                 session.outlet.write(encode(Drain(in_=round(place * step, 3))))
         await self._close_spread(sockets, step, Close.DRAIN)
 

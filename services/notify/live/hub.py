@@ -68,11 +68,15 @@ class Hub:
         """The position as the wire gives it."""
         return AsOf(epoch=self.epoch, seq=self.position())
 
-    def enter(self, session: Session) -> None:
-        """The session gets marks and, when signed in, hears of its revocation. Safe twice."""
-        self.sessions[session] = None
+    def expect(self, session: Session) -> None:
+        """A session that signs in hears of its revocation from now on, and gets no frame yet. Safe twice."""
         if session.account_id is not None:
             self.members.setdefault(session.account_id, {})[session] = None
+
+    def enter(self, session: Session) -> None:
+        """The session gets marks and, when signed in, hears of its revocation. Safe twice."""
+        self.expect(session)
+        self.sessions[session] = None
 
     def exit(self, session: Session) -> None:
         """The session and its subscriptions are gone. Safe twice."""

@@ -1,9 +1,15 @@
 """Who a socket belongs to, for how long, and what a revocation does to it."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import asyncpg
 import msgspec
+import websockets
+from websockets.asyncio.client import ClientConnection
 
 from tests.live_client import LiveClient
-from tests.notify.live.house import House, Pen, house_of, token
+from tests.notify.live.house import House, Pen, eventually, house_of, token
 from tests.notify.live.test_closing import code_of, greeted, hurried, raw
 from tests.servers import Database
 
@@ -68,3 +74,57 @@ async def test_a_bad_renewal_is_an_error_and_the_session_goes_on(house: House, p
             assert (answer["id"], answer["code"]) == (5, code)
         await socket.send('{"type":"ping","id":6}')
         assert msgspec.json.decode(await socket.recv())["type"] == "pong"
+
+
+@asynccontextmanager
+async def unanswered(
+    database: Database, house: House, pen: Pen
+) -> AsyncIterator[tuple[ClientConnection, Callable[[], Awaitable[object]], int, int]]:
+    """A socket whose hello waits for Postgres; what lets Postgres answer; its account and its session."""
+    account, session = await pen.member()
+    blocker = await asyncpg.connect(database.url_direct)
+    hold = blocker.transaction()
+    await hold.start()
+    await blocker.execute("lock table feed.session in access exclusive mode")
+    try:
+        async with raw(house) as socket:
+            await socket.send(msgspec.json.encode({"type": "hello", "token": token(account, session)}).decode())
+            await eventually(lambda: account in house.hub.members)
+            yield socket, hold.rollback, account, session
+    finally:
+        await blocker.close()
+
+
+async def test_no_mark_goes_ahead_of_the_welcome(database: Database, house: House, pen: Pen) -> None:
+    async with LiveClient(house.url) as guest, unanswered(database, house, pen) as (socket, answer, *_):
+        await pen.write("x", ["topic:a"])
+        await guest.until(lambda: guest.frames[-1]["type"] == "mark")
+        await answer()
+        assert msgspec.json.decode(await socket.recv())["type"] == "welcome"
+        await pen.write("x", ["topic:a"])
+        assert msgspec.json.decode(await socket.recv()) == {"type": "mark", "log": 0, "seq": 2}
+
+
+async def test_a_revocation_is_heard_before_the_welcome(database: Database, house: House, pen: Pen) -> None:
+    async with unanswered(database, house, pen) as (socket, answer, account, session):
+        payload = {"account_id": str(account), "session_id": str(session)}
+        await pen.write("session.revoked", [f"inbox:{account}"], payload)
+        assert await nothing_but_a_close(socket) == 4503
+        await answer()
+
+
+async def test_a_drain_before_the_welcome_is_a_close_alone(database: Database, house: House, pen: Pen) -> None:
+    async with unanswered(database, house, pen) as (socket, answer, *_):
+        await house.app.gateway.drain(0.05)
+        assert await nothing_but_a_close(socket) == 4000
+        await answer()
+
+
+async def nothing_but_a_close(socket: ClientConnection) -> int:
+    """The close code, which is all that comes."""
+    try:
+        frame = await socket.recv()
+    except websockets.ConnectionClosed:
+        assert socket.close_code is not None
+        return socket.close_code
+    raise AssertionError(f"{frame!r} came")
