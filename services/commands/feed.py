@@ -6,10 +6,10 @@ import click
 
 
 @click.command()
-def command() -> None:
+def command() -> int:
     """Serve the page and the HTTP API until stopped."""
     from services.feed.serve import run
     from services.feed.settings import FeedSettings
     from shared.settings import load
 
-    run(load(FeedSettings, os.environ, require=("database_url", "secret_key")))
+    return run(load(FeedSettings, os.environ, require=("database_url", "secret_key")))

@@ -28,7 +28,8 @@ from services.feed.settings import FeedSettings
 from services.feed.storage import Storage
 from services.feed.throttle import Throttle
 from services.feed.topics import Topics
-from services.feed.waker import Waker
+from shared.background import OnFatal, running
+from shared.eventlog.waker import Waker
 from shared.postgres import Pool, open_pool
 from shared.web import EXCEPTION_HANDLERS, RequestContext, health_routes
 
@@ -36,15 +37,15 @@ BODY_BYTES = 256 * 1024
 """What a JSON body may weigh: 5,000 characters, each written as two escapes of six bytes, and room for the rest."""
 
 
-def create_app(settings: FeedSettings) -> ASGIApp:
-    """The feed as an ASGI app; its resources live as long as its lifespan."""
+def create_app(settings: FeedSettings, *, on_fatal: OnFatal) -> ASGIApp:
+    """The feed as an ASGI app; its resources live as long as its lifespan. `on_fatal`: see shared.background."""
 
     memory = Memory()
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            app.state.context = await _open(settings, stack, memory)
+            app.state.context = await _open(settings, stack, memory, on_fatal)
             yield
 
     async def check() -> dict[str, str]:
@@ -86,7 +87,7 @@ def _routes() -> list[Any]:
     return [route for module in modules for route in module.ROUTES]
 
 
-async def _open(settings: FeedSettings, stack: AsyncExitStack, memory: Memory) -> Context:
+async def _open(settings: FeedSettings, stack: AsyncExitStack, memory: Memory, on_fatal: OnFatal) -> Context:
     pool: Pool = await open_pool(
         settings.database_url, application_name="chorus feed", min_size=2, max_size=settings.feed_pool
     )
@@ -96,10 +97,15 @@ async def _open(settings: FeedSettings, stack: AsyncExitStack, memory: Memory) -
     )
     if redis is not None:
         stack.push_async_callback(redis.aclose)
-    waker = await stack.enter_async_context(Waker(redis))
+    waker = Waker(redis)
     darkroom = await stack.enter_async_context(Darkroom())
-    await stack.enter_async_context(Housekeeping(pool))
-    await stack.enter_async_context(Follower(memory, pool, redis))
+    work = {
+        "waker": waker.run(),
+        "housekeeping": Housekeeping(pool).run(),
+        "follower": Follower(memory, pool, redis).run(),
+    }
+    for name, each in work.items():
+        await stack.enter_async_context(running(name, each, on_fatal))
     async with pool.acquire() as connection:
         installation: str = await QUERIES.installation(connection)
     secure = settings.page_url().startswith("https://")

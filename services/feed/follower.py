@@ -1,9 +1,6 @@
 """Follows the logs for the memory of guests' pages. When it can't, pages come from Postgres as if it weren't there."""
 
 import asyncio
-import contextlib
-from types import TracebackType
-from typing import Self
 
 import asyncpg
 from redis.asyncio import Redis
@@ -23,32 +20,20 @@ _AGAIN = 0.5
 
 
 class Follower:
-    """Feeds `memory` while it is open."""
+    """Feeds `memory` while it runs."""
 
     def __init__(self, memory: Memory, pool: Pool, redis: "Redis | None") -> None:
         self._memory = memory
         self._pool = pool
         self._redis = redis
         self._tails: list[Tail] = []
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._memory.fresh = self._fresh
-        self._task = asyncio.create_task(self._run(), name="follower")
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
 
     def _fresh(self) -> bool:
         return bool(self._tails) and all(tail.fresh for tail in self._tails)
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Until cancelled. Raises what breaks an assumption: pages might be told that are no longer true."""
+        self._memory.fresh = self._fresh
         while True:
             try:
                 await self._follow()

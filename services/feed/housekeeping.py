@@ -1,10 +1,7 @@
 """What is kept for a while and then forgotten: answers to Idempotency-Keys, and sessions that have ended."""
 
 import asyncio
-import contextlib
 from datetime import timedelta
-from types import TracebackType
-from typing import Self
 
 import asyncpg
 
@@ -25,7 +22,6 @@ class Housekeeping:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._task: asyncio.Task[None] | None = None
 
     async def forget(self) -> None:
         """Everything past its time is gone."""
@@ -33,19 +29,8 @@ class Housekeeping:
             await QUERIES.forget_answers(connection, before=now() - timedelta(seconds=KEPT))
             await QUERIES.forget_ended_sessions(connection, before=now() - timedelta(days=1))
 
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name="housekeeping")
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Until cancelled. What Postgres refuses is logged, and done the next time."""
         while True:
             await asyncio.sleep(_EVERY)
             try:

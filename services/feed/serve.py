@@ -14,22 +14,33 @@ GRACE = 2
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which sets aside what it loaded."""
+    """uvicorn's server, which sets aside what it loaded, and leaves when a background task broke."""
+
+    broken = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn."""
         await super().startup(sockets)
         settle()
 
+    def fail(self, _error: BaseException) -> None:
+        """A background task broke: out, and `broken`."""
+        self.broken = True
+        self.should_exit = True
 
-def run(settings: FeedSettings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises PortTaken before anything else is started."""
+
+def run(settings: FeedSettings) -> int:
+    """Serve until SIGTERM or SIGINT, which then end the process; 1 when something broke before.
+
+    Raises PortTaken before anything else is started.
+    """
     telemetry.configure("feed", level=settings.log_level, style=settings.log_format)
     door = listen(settings.host, settings.feed_port)
     from services.feed.app import create_app
 
+    running: list[Server] = []
     config = uvicorn.Config(
-        create_app(settings),
+        create_app(settings, on_fatal=lambda error: running[0].fail(error)),
         loop="uvloop",
         http="httptools",
         ws="none",
@@ -39,4 +50,6 @@ def run(settings: FeedSettings) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )
-    Server(config).run(sockets=[door])
+    running.append(Server(config))
+    running[0].run(sockets=[door])
+    return 1 if running[0].broken or not running[0].started else 0

@@ -5,7 +5,7 @@ the process (`on_fatal`): its supervisor starts a whole one.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -29,6 +29,7 @@ from services.notify.live.follower import Follower
 from services.notify.live.gateway import Gateway
 from services.notify.live.generation import Generation
 from services.notify.settings import NotifySettings
+from shared.background import OnFatal, running
 from shared.postgres import Pool, acquire, open_pool
 from shared.telemetry import get_logger
 from shared.web import EXCEPTION_HANDLERS, RequestContext, health_routes
@@ -57,14 +58,14 @@ def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
 class Notify:
     """The ASGI application: sockets on LIVE_PATH go to the gateway, everything else to Litestar.
 
-    `on_fatal(error)` is called once when a background task broke; the caller ends the process.
+    `on_fatal(error)` is called when a background task broke; the caller ends the process.
     """
 
     def __init__(
         self,
         settings: NotifySettings,
         *,
-        on_fatal: Callable[[BaseException], None],
+        on_fatal: OnFatal,
         timing: Timing | None = None,
         mark_interval: float = MARK_INTERVAL,
     ) -> None:
@@ -135,25 +136,13 @@ class Notify:
             self._follower = Follower(
                 pool, redis, settings, mark_interval=self._mark_interval, on_retired=self.gateway.retire
             )
-            await stack.enter_async_context(self._running("follower", self._follower.run()))
-            await stack.enter_async_context(self._running("notifier", Notifier(pool, redis).run()))
+            await stack.enter_async_context(running("follower", self._follower.run(), self._broke))
+            await stack.enter_async_context(running("notifier", Notifier(pool, redis).run(), self._broke))
             yield
 
-    @asynccontextmanager
-    async def _running(self, name: str, work: Any) -> AsyncIterator[None]:
-        def ended(task: asyncio.Task[None]) -> None:
-            if not task.cancelled() and (error := task.exception()) is not None:
-                log.critical("task_broke", task=name, exc_info=error)
-                self.gateway.close_all(Close.INTERNAL)
-                self._on_fatal(error)
-
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(ended)
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    def _broke(self, error: BaseException) -> None:
+        self.gateway.close_all(Close.INTERNAL)
+        self._on_fatal(error)
 
 
 async def _patient_pool(settings: NotifySettings) -> Pool:

@@ -50,8 +50,15 @@ async def empty(owner: "asyncpg.Connection[asyncpg.Record]") -> None:
 async def serving(settings: FeedSettings) -> AsyncIterator[str]:
     """The feed's address, for the length of the block."""
     door = listen("127.0.0.1", 0)
+    broke: list[BaseException] = []
     config = uvicorn.Config(
-        create_app(settings), lifespan="on", http="httptools", ws="none", loop="none", log_config=None, access_log=False
+        create_app(settings, on_fatal=broke.append),
+        lifespan="on",
+        http="httptools",
+        ws="none",
+        loop="none",
+        log_config=None,
+        access_log=False,
     )
     server = _Server(config)
     task = asyncio.create_task(server._serve([door]))
@@ -63,6 +70,7 @@ async def serving(settings: FeedSettings) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await task
+        assert not broke
 
 
 @pytest.fixture(scope="session")

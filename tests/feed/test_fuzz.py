@@ -38,7 +38,9 @@ def feed_url(database: Database, tmp_path: Path) -> Iterator[str]:
         sign_in_attempts=100_000,
         signups_per_hour=100_000,
     )
-    config = uvicorn.Config(create_app(settings), lifespan="on", http="httptools", ws="none", log_config=None)
+    broke: list[BaseException] = []
+    app = create_app(settings, on_fatal=broke.append)
+    config = uvicorn.Config(app, lifespan="on", http="httptools", ws="none", log_config=None)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [door]})
     thread.start()
@@ -48,6 +50,7 @@ def feed_url(database: Database, tmp_path: Path) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+    assert not broke
 
 
 def operations(document: dict[str, Any]) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from services.feed.sessions import Sessions
 from services.feed.settings import FeedSettings
 from services.feed.throttle import Throttle
 from services.feed.topics import Topics
-from services.feed.waker import Waker
+from shared.eventlog.waker import Waker
 from shared.postgres import Pool
 
 

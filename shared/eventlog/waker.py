@@ -1,12 +1,9 @@
-"""Wakes the sequencer after a commit, without a response ever waiting for Redis.
+"""Wakes the sequencer after a commit, without an answer ever waiting for Redis.
 
 Wakes that fall together become one: it says "look", not "look at this".
 """
 
 import asyncio
-import contextlib
-from types import TracebackType
-from typing import Self
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -15,12 +12,11 @@ from shared.eventlog import outbox
 
 
 class Waker:
-    """`wake()` returns at once; one task does the talking. Without Redis nothing happens: the sequencer polls."""
+    """`wake()` returns at once; `run()` does the talking. Without Redis nothing happens: the sequencer polls."""
 
     def __init__(self, redis: "Redis | None") -> None:
         self._redis = redis
         self._asked = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
         """Something was committed."""
@@ -36,20 +32,8 @@ class Waker:
         except (RedisError, OSError, TimeoutError):
             return False
 
-    async def __aenter__(self) -> Self:
-        if self._redis is not None:
-            self._task = asyncio.create_task(self._run(), name="waker")
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Until cancelled."""
         while True:
             await self._asked.wait()
             self._asked.clear()
