@@ -24,10 +24,10 @@ from services.notify.inbox.notifier import Notifier
 from services.notify.live.codes import MARK_INTERVAL, Close
 from services.notify.live.connection import Timing
 from services.notify.live.credentials import Credentials
-from services.notify.live.credentials import queries as live_queries
 from services.notify.live.follower import Follower
 from services.notify.live.gateway import Gateway
 from services.notify.live.generation import Generation
+from services.notify.live.home import queries as live_queries
 from services.notify.settings import NotifySettings
 from shared.background import OnFatal, running
 from shared.postgres import Pool, acquire, open_pool

@@ -5,20 +5,21 @@ revocations, so the asker enters the hub before asking.
 """
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
+from services.notify.identity import Known, known_sessions, standing
 from services.notify.live.codes import Close
 from services.notify.live.session import Ended
 from shared.auth import Principal, verify
 from shared.errors import NotSignedIn
-from shared.postgres import Pool, acquire, load_queries
+from shared.postgres import Pool
 from shared.telemetry import get_logger
 
 log = get_logger(__name__)
 
-queries = load_queries(Path(__file__).parent.parent / "sql" / "live.sql")
+Answer = Mapping[int, Known] | None
+"""The sessions that exist among those asked for; None when Postgres gave no answer."""
 
 
 class Credentials:
@@ -27,7 +28,7 @@ class Credentials:
     def __init__(self, pool: Pool, secret: str) -> None:
         self._pool = pool
         self._secret = secret
-        self._asked: dict[int, asyncio.Future[Any]] = {}
+        self._asked: dict[int, asyncio.Future[Answer]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def read(self, token: str) -> Principal:
@@ -44,15 +45,12 @@ class Credentials:
             future = self._asked[principal.session_id] = asyncio.get_running_loop().create_future()
         if self._task is None:
             self._task = asyncio.create_task(self._ask())
-        row = await asyncio.shield(future)
-        if row is _NO_ANSWER:
+        known = await asyncio.shield(future)
+        if known is None:
             raise Ended(Close.NOT_NOW)
-        if row is None or row["account_id"] != principal.account_id:
-            raise Ended(Close.BAD_CREDENTIALS)
-        if row["revoked"]:
-            raise Ended(Close.REVOKED)
-        if row["expires_at"] <= datetime.now(UTC):
-            raise Ended(Close.BAD_CREDENTIALS)
+        found = standing(principal, known, datetime.now(UTC))
+        if found != "stands":
+            raise Ended(Close.REVOKED if found == "revoked" else Close.BAD_CREDENTIALS)
 
     async def close(self) -> None:
         """Stops asking. Safe twice."""
@@ -63,18 +61,13 @@ class Credentials:
     async def _ask(self) -> None:
         while self._asked:
             asked, self._asked = self._asked, {}
-            found: dict[int, Any] | None = None
+            found: Answer = None
             try:
-                async with acquire(self._pool) as connection:
-                    rows = [row async for row in queries.sessions_known(connection, ids=list(asked))]
-                found = {row["id"]: row for row in rows}
+                found = await known_sessions(self._pool, asked)
             except Exception as error:
                 log.warning("sessions_unknown", error=repr(error))
             finally:
-                for session_id, future in asked.items():
+                for future in asked.values():
                     if not future.done():
-                        future.set_result(_NO_ANSWER if found is None else found.get(session_id))
+                        future.set_result(found)
         self._task = None
-
-
-_NO_ANSWER = object()

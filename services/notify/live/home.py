@@ -6,20 +6,22 @@ state already, one above it is applied, also when it was heard while the state w
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
-from services.notify.live.credentials import queries
 from services.notify.live.frames import ErrorFrame, HomeChanged, encode
 from services.notify.live.hub import Hub
 from services.notify.live.recovery import Recovery
 from services.notify.live.session import Session, Subscription
 from shared.events import MembershipChanged
-from shared.postgres import Pool, acquire
+from shared.postgres import Pool, acquire, load_queries
 from shared.telemetry import get_logger
 from shared.wire import AsOf
 
 log = get_logger(__name__)
+
+queries = load_queries(Path(__file__).parent.parent / "sql" / "live.sql")
 
 
 class Home(Subscription):

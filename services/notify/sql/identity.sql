@@ -1,8 +1,7 @@
 -- Who is asking.
 
--- name: session_stands$
--- Whether a session of that account is neither revoked nor over.
-select exists (
-    select from feed_v1.session
-    where id = :session and account_id = :account and revoked_at is null and expires_at > :now
-);
+-- name: sessions_known(ids)
+-- The sessions among these ids that exist, with what ends them. Serves every door of notify, many askers at once.
+select id, account_id, expires_at, revoked_at is not null as revoked
+from feed_v1.session
+where id = any(:ids::bigint[]);

@@ -95,19 +95,25 @@ class Pen:
 
     async def member(self, handle: str = "ada") -> tuple[int, int]:
         """A member with a session: their ids."""
-        account, session = new_id(), new_id()
+        account = new_id()
         await self._connection.execute(
             "insert into feed.account (id, handle, display_name, created_at) values ($1, $2, $2, now())",
             account,
             handle,
         )
+        return account, await self.session(account)
+
+    async def session(self, account: int, lasts: str = "1 day") -> int:
+        """Another session of the member, which ends after an interval."""
+        session = new_id()
         await self._connection.execute(
             "insert into feed.session (id, account_id, kind, created_at, expires_at)"
-            " values ($1, $2, 'token', now(), now() + interval '1 day')",
+            " values ($1, $2, 'token', now() - interval '1 day', now() + $3::text::interval)",
             session,
             account,
+            lasts,
         )
-        return account, session
+        return session
 
     async def revoke(self, account: int, session: int, *, tell: bool = True) -> None:
         """The session is revoked."""

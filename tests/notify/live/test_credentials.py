@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import asyncpg
+import httpx
 import msgspec
 import websockets
 from websockets.asyncio.client import ClientConnection
@@ -28,6 +29,25 @@ async def test_bad_credentials_are_4500(house: House, pen: Pen) -> None:
         async with raw(house) as socket:
             await socket.send(msgspec.json.encode({"type": "hello", "token": each}).decode())
             assert await code_of(socket) == 4500, each
+
+
+async def test_the_socket_and_http_judge_a_session_alike(house: House, pen: Pen) -> None:
+    account, session = await pen.member()
+    other, _ = await pen.member("bea")
+    over, revoked = await pen.session(account, "-1 hour"), await pen.session(account)
+    await pen.revoke(account, revoked, tell=False)
+    cases = [(account, session, True), (account, over, False), (account, revoked, False)]
+    cases += [(other, session, False), (account, 4711, False)]
+    for owner, named, good in cases:
+        ticket = token(owner, named)
+        async with raw(house) as socket, httpx.AsyncClient(base_url=f"http://127.0.0.1:{house.port}") as client:
+            inbox = await client.get("/v1/notifications", headers={"Authorization": f"Bearer {ticket}"})
+            assert inbox.status_code == (200 if good else 401)
+            await socket.send(msgspec.json.encode({"type": "hello", "token": ticket}).decode())
+            if good:
+                assert msgspec.json.decode(await socket.recv())["type"] == "welcome"
+            else:
+                assert await code_of(socket) == (4503 if named == revoked else 4500)
 
 
 async def test_a_revoked_session_is_4503_at_hello(house: House, pen: Pen) -> None:
