@@ -10,6 +10,8 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_typ
 
 import msgspec
 
+from shared import faults as points
+
 PREFIX = "CHORUS_"
 S = TypeVar("S", bound="Common")
 
@@ -69,6 +71,11 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     )
     log_level: Annotated[str, described("Least level logged.", pattern="^(debug|info|warning|error)$")] = "info"
     log_format: Annotated[str, described("`json`, or `console` for people.", pattern="^(json|console)$")] = "json"
+    faults: Annotated[
+        tuple[str, ...],
+        described("For tests: never in production. Faults, e.g. `sequencer:numbered=kill@3`; see `shared/faults.py`."),
+    ] = ()
+    faults_log: Annotated[str, described("For tests: the file that says which faults fired.")] = ""
 
     def page_url(self) -> str:
         """Where browsers reach the page, without a slash at the end."""
@@ -126,6 +133,10 @@ def load(settings: type[S], environ: Mapping[str, str], *, require: tuple[str, .
             faults.append(f"{name}: {error}.")
     if 0 < len(values.get("secret_key", "")) < 32:
         faults.append(f"{PREFIX}SECRET_KEY must have at least 32 characters.")
+    try:
+        points.parse(values.get("faults", ()))
+    except ValueError as error:
+        faults.append(f"{PREFIX}FAULTS: {error}.")
     if faults:
         raise SettingsError(faults)
     return settings(**values)

@@ -20,6 +20,7 @@ from services.feed.sessions import Member
 from services.feed.telling import note
 from shared import events
 from shared.errors import NotFound, NotSignedIn
+from shared.faults import reached
 from shared.ids import MAX_ID, id_time, new_id
 from shared.postgres import Connection, Pool, acquire, retrying, transaction
 from shared.wire import AsOf, Counts, Post
@@ -191,6 +192,7 @@ async def _insert(
     )
     answer = rows.with_mine(post, member.id, None)
     channels = events.post_channels(post.id, member.author.id, post.topics)
+    await reached("feed:committing")
     made = await QUERIES.create_post(
         connection,
         id=post_id,

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from shared.eventlog import outbox
 from shared.eventlog.outbox import Draft
 from shared.events import Event
+from shared.faults import reached
 from shared.postgres import Connection
 
 _told: ContextVar[set[str] | None] = ContextVar("told", default=None)
@@ -19,6 +20,7 @@ async def tell(connection: Connection, drafts: Sequence[Draft]) -> None:
     """Appends events in this order, in the caller's transaction: its last statements."""
     note(channel for draft in drafts for channel in draft.channels)
     await outbox.append_many(connection, drafts)
+    await reached("feed:committing")
 
 
 async def tell_one(connection: Connection, key: str, event: Event, channels: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from services.notify.app import Notify
 from services.notify.live.codes import MAX_FRAME
 from services.notify.live.protocol import LiveProtocol
 from services.notify.settings import NotifySettings
+from shared import faults
 from shared.garbage import settle
 from shared.listening import listen
 from shared.telemetry import configure, get_logger
@@ -90,6 +91,7 @@ def run(settings: NotifySettings) -> int:
     Raises PortTaken.
     """
     configure("notify", level=settings.log_level, style=settings.log_format)
+    faults.configure(settings.faults, settings.faults_log)
     running: list[Server] = []
     app = Notify(settings, on_fatal=lambda error: running[0].fail(error))
     running.append(server(settings, app))

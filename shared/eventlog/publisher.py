@@ -12,11 +12,11 @@ from typing import Any
 from redis.asyncio import Redis
 
 from shared.eventlog.cancellation import Cancellation
-from shared.eventlog.crashpoints import reached
 from shared.eventlog.entries import read_rows
 from shared.eventlog.installation import ForeignRedis, install_id, open_epoch, standing
 from shared.eventlog.position import Position
 from shared.eventlog.stream import MAX_LENGTH, UNAVAILABLE, Fenced, Gap, Stream
+from shared.faults import reached
 from shared.postgres import Pool
 from shared.telemetry import get_logger
 
@@ -99,13 +99,13 @@ class Publisher:
         now = await standing(self._pool, self.log)
         if last is not None and last > (now.epoch, now.head):
             await open_epoch(self._pool, expected=now.epoch, redis_epoch=last.epoch, reason=f"Redis is ahead: {last}")
-            await reached("epoch_opened", self.log)
+            await reached("sequencer:epoch_opened", self.log)
             now = await standing(self._pool, self.log)
         if now.epoch != self._epoch:
             self._pages.clear()
         self._epoch, self._head = now.epoch, now.head
         await self._take_place(last, max(now.floor - 1, now.head - self._stream.max_length, 0))
-        await reached("attached", self.log)
+        await reached("sequencer:attached", self.log)
         await self._erase_redacted()
         self._note_back()
 
@@ -113,7 +113,7 @@ class Publisher:
         if last is None or last < (self._epoch, oldest):
             log_.info("stream_begun", log=self.log, was=str(last), at=f"{self._epoch}-{oldest}", head=self._head)
             await self._stream.begin(Position(self._epoch, oldest))
-            await reached("begun", self.log)
+            await reached("sequencer:begun", self.log)
             self.published = oldest
             self._erased.clear()
         elif self.published != last.seq:
@@ -137,10 +137,12 @@ class Publisher:
         rows = await self._next_rows(after)
         if not rows or rows[0]["seq"] != after + 1:
             raise Gap(f"Postgres no longer holds entry {after + 1}")
-        await reached("publishing", self.log)
+        await reached("sequencer:publishing", self.log)
         last = await self._stream.publish(self._epoch, after, rows)
-        await reached("published", self.log)
+        await reached("sequencer:published", self.log)
         self.published = last
+        if last < self._head:
+            await reached("sequencer:between_pages", self.log)
 
     async def _next_rows(self, after: int) -> list[Any]:
         while self._pages:

@@ -13,12 +13,12 @@ import asyncpg
 from redis.asyncio import Redis
 
 from shared.eventlog.cancellation import Cancellation
-from shared.eventlog.crashpoints import reached
 from shared.eventlog.entries import POSTGRES_AWAY
 from shared.eventlog.installation import ForeignRedis, open_epoch, standing, what_changed
 from shared.eventlog.leadership import Session, session, stand_by
 from shared.eventlog.publisher import Publisher
 from shared.eventlog.stream import MAX_LENGTH, UNAVAILABLE, Fenced
+from shared.faults import reached
 from shared.postgres import Pool
 from shared.telemetry import get_logger
 
@@ -82,9 +82,9 @@ class Sequencer:
             await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - spreads, hides nothing
 
     async def _lead(self, connection: Session, cancellation: Cancellation) -> None:
-        await reached("connected", self.log)
+        await reached("sequencer:connected", self.log)
         await self._compare()
-        await reached("compared", self.log)
+        await reached("sequencer:compared", self.log)
         log_.info("sequencer_leads", log=self.log, epoch=self._epoch)
         self.leading.set()
         async with asyncio.TaskGroup() as tasks:
@@ -101,7 +101,7 @@ class Sequencer:
         now = await standing(self._pool, self.log)
         if (changed := await what_changed(self._pool)) is not None:
             await open_epoch(self._pool, expected=now.epoch, reason=f"another {changed}")
-            await reached("epoch_opened", self.log)
+            await reached("sequencer:epoch_opened", self.log)
         if self._publisher is not None:
             try:
                 await self._publisher.compare()
@@ -118,9 +118,10 @@ class Sequencer:
             cancellation.heed()
             self.wake.clear()
             began = time.monotonic()
+            await reached("sequencer:numbering", self.log)
             rows = await self._number_once(connection)
             if rows:
-                await reached("numbered", self.log)
+                await reached("sequencer:numbered", self.log)
                 if self._publisher is not None:
                     self._publisher.numbered(self._epoch, rows)
                 pause = POLL[0]

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import asyncpg
 import msgspec
 
-from shared.eventlog import crashpoints
+from shared import faults
 from shared.eventlog.entries import Entry, read_range
 from shared.eventlog.installation import initialise
 from shared.eventlog.position import Position
@@ -53,7 +53,7 @@ class Rig:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        crashpoints.hold(None)
+        faults.hold(None)
         await self._stack.aclose()
 
     async def connect(self, url: str | None = None, **settings: str) -> Connection:
@@ -179,35 +179,35 @@ async def take(tail: Tail, count: int) -> list[Entry]:
     return taken
 
 
-def crash_at(name: crashpoints.Name, *, times: int = 1) -> asyncio.Event:
+def crash_at(name: faults.Name, *, times: int = 1) -> asyncio.Event:
     """The next `times` arrivals at this point crash; the event tells that the first did."""
     fired = asyncio.Event()
     left = times
 
-    async def hook(at: crashpoints.Name, _log: int) -> None:
+    async def hook(at: faults.Name, _log: int | None) -> None:
         nonlocal left
         if at == name and left:
             left -= 1
             fired.set()
             raise Crash(name)
 
-    crashpoints.hold(hook)
+    faults.hold(hook)
     return fired
 
 
 class Hold:
     """The first arrival at this point stays there until `release`: a leader that is paused."""
 
-    def __init__(self, name: crashpoints.Name) -> None:
+    def __init__(self, name: faults.Name) -> None:
         self.arrived = asyncio.Event()
         self._released = asyncio.Event()
         self._name = name
-        crashpoints.hold(self._hook)
+        faults.hold(self._hook)
 
     def release(self) -> None:
         self._released.set()
 
-    async def _hook(self, at: crashpoints.Name, _log: int) -> None:
+    async def _hook(self, at: faults.Name, _log: int | None) -> None:
         if at == self._name and not self.arrived.is_set():
             self.arrived.set()
             await self._released.wait()

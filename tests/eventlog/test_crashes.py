@@ -3,28 +3,37 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.eventlog import crashpoints
+from shared import faults
+from shared.eventlog import publisher, sequencer
 from shared.eventlog.entries import Entry
 from tests.eventlog.rig import Rig, crash_at, crashed, take
 from tests.servers import Database
 
-POINTS = get_args(crashpoints.Name)
+
+@pytest.fixture(autouse=True)
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a few events are a backlog of several pages."""
+    monkeypatch.setattr(sequencer, "PAGE", 3)
+    monkeypatch.setattr(publisher, "PAGE", 3)
+
+
+POINTS = [name for name in faults.NAMES if name.startswith("sequencer:")]
 
 
 @pytest.mark.parametrize("point", POINTS)
-async def test_a_crash_between_two_steps_is_mended_by_the_next_leader(rig: Rig, point: crashpoints.Name) -> None:
+async def test_a_crash_between_two_steps_is_mended_by_the_next_leader(rig: Rig, point: faults.Name) -> None:
     async with rig.running():
         await rig.write(3)
         await rig.settle()
-    if point == "epoch_opened":
+    if point == "sequencer:epoch_opened":
         await rig.pool.execute("UPDATE eventlog.installation SET timeline = 'another'")
-    if point in ("begun", "publishing"):
+    if point in ("sequencer:begun", "sequencer:publishing"):
         await rig.redis.flushall()
     await rig.write(4)
     fired = crash_at(point)
@@ -52,7 +61,7 @@ class Chaos:
         async with self._immortal():
             for what, argument in actions:
                 await self._act(what, argument)
-            crashpoints.hold(None)
+            faults.hold(None)
             await self.rig.settle()
             for log, tail in enumerate(tails):
                 new = (await self.rig.log(log))[starts[log].seq :]

@@ -48,7 +48,7 @@ async def test_a_leader_whose_session_was_ended_stands_by_again(rig: Rig) -> Non
 
 
 async def test_a_leader_held_after_numbering_repeats_nothing(rig: Rig) -> None:
-    held = Hold("numbered")
+    held = Hold("sequencer:numbered")
     async with rig.running(rig.sequencer(), rig.sequencer()):
         await rig.write(3)
         await asyncio.wait_for(held.arrived.wait(), 10)
@@ -61,7 +61,7 @@ async def test_a_leader_held_after_numbering_repeats_nothing(rig: Rig) -> None:
 
 
 async def test_a_leader_held_before_publishing_is_fenced_by_the_new_epoch(rig: Rig) -> None:
-    held = Hold("publishing")
+    held = Hold("sequencer:publishing")
     async with rig.running(rig.sequencer(), rig.sequencer()):
         await rig.write(3)
         await asyncio.wait_for(held.arrived.wait(), 10)

@@ -13,6 +13,7 @@ from services.feed.idempotency import Answer
 from services.feed.paging import Page
 from services.feed.sessions import Member
 from shared.entity_tags import entity_tag, matches
+from shared.faults import passed
 from shared.wire import AsOf, encode
 
 JSON = "application/json"
@@ -46,6 +47,7 @@ def page_answer(request: Ask, page: Page, viewer: Member | None) -> Response[byt
 
 def written(body: bytes, as_of: AsOf, status: int = 200) -> Response[bytes]:
     """What a write made, as it now is."""
+    passed("feed:committed")
     headers = {**_WRITTEN, "Chorus-As-Of": encode(as_of).decode()}
     return Response(body, status_code=status, headers=headers, media_type=JSON)
 
@@ -65,4 +67,5 @@ def plain(body: object, status: int = 200) -> Response[bytes]:
 
 def gone() -> Response[None]:
     """204: done, and nothing to say."""
+    passed("feed:committed")
     return Response(None, status_code=204, headers=dict(_WRITTEN))

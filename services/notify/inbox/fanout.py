@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.notify.inbox import points
 from services.notify.inbox.inbox import Inboxes, queries
 from services.notify.inbox.recipients import Notice
 from services.notify.inbox.telling import lines_about, lock_posts, members_of, standing
 from shared.errors import Busy
 from shared.eventlog import outbox
 from shared.events import InboxTouched, inbox_channels
+from shared.faults import reached
 from shared.postgres import Connection, Pool, acquire, retrying, transaction
 from shared.telemetry import get_logger
 
@@ -48,8 +48,8 @@ async def write_page(pool: Pool, *, size: int = PAGE) -> bool:
                 await queries.advance_job(connection, id=job["id"], done=done)
             else:
                 await queries.finish_job(connection, id=job["id"])
-            points.reached("page.written")
-        points.reached("page.committed")
+            await reached("fanout:page_written")
+        await reached("fanout:page_committed")
         return True
 
     try:

@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from services.notify.inbox import points
 from services.notify.inbox.recipients import Notice
 from shared.errors import Fault, NotFound
 from shared.eventlog import outbox
 from shared.eventlog.cursor import head
 from shared.events import Event, InboxRead, NotificationChanged, NotificationRemoved, inbox_channels
+from shared.faults import reached
 from shared.ids import MAX_ID, new_id
 from shared.postgres import Connection, Pool, acquire, load_queries, retrying, transaction
 from shared.wire import AsOf, Author, Notification
@@ -68,7 +68,7 @@ class Inboxes:
         ids = sorted(account_ids)
         await queries.make_inboxes(connection, ids=ids)
         rows = await rows_of(queries.lock_inboxes(connection, ids=ids))
-        points.reached("locked")
+        await reached("notifier:locked")
         return cls(
             connection,
             {

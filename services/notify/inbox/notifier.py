@@ -16,7 +16,6 @@ from typing import TypeVar
 from prometheus_client import Gauge
 from redis.asyncio import Redis
 
-from services.notify.inbox import points
 from services.notify.inbox.dead_letters import is_of_the_event, park
 from services.notify.inbox.fanout import PAGE, write_page
 from services.notify.inbox.inbox import queries, rows_of
@@ -26,6 +25,7 @@ from shared.errors import Busy
 from shared.eventlog.entries import Entry
 from shared.eventlog.position import Position
 from shared.eventlog.tail import BehindFloor, EpochChanged, Tail
+from shared.faults import reached
 from shared.postgres import Pool, acquire, retrying, transaction
 from shared.telemetry import get_logger
 
@@ -89,14 +89,14 @@ class Notifier:
                 cursor = await queries.take_cursor(connection, log=log_number)
                 if cursor is None:
                     return False
-                points.reached("taken")
+                await reached("notifier:taken")
                 todo = [entry for entry in entries if entry.seq > cursor["seq"]]
                 if not todo:
                     return True
                 jobs = await tell(connection, todo, page_above=self._page_above)
                 await queries.move_cursor(connection, log=log_number, epoch=epoch, seq=todo[-1].seq)
-                points.reached("moved")
-            points.reached("committed")
+                await reached("notifier:moved")
+            await reached("notifier:committed")
             if jobs:
                 self._job_added.set()
             return True

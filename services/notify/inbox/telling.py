@@ -8,7 +8,6 @@ from collections.abc import AsyncIterable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from services.notify.inbox import points
 from services.notify.inbox.inbox import Inboxes, announce, queries, rows_of
 from services.notify.inbox.recipients import (
     Authors,
@@ -21,6 +20,7 @@ from services.notify.inbox.recipients import (
     meaning_of,
     notices_of,
 )
+from shared.faults import reached
 from shared.ids import new_id
 from shared.postgres import Connection
 from shared.wire import Author
@@ -61,9 +61,9 @@ async def tell(connection: Connection, entries: Iterable[Happened], *, page_abov
     told = await inboxes.remove(gone)
     told += await inboxes.add([notice for notice in notices if notice in kept], members)
     await inboxes.save()
-    points.reached("written")
+    await reached("notifier:written")
     await announce(connection, told)
-    points.reached("announced")
+    await reached("notifier:announced")
     return removals + fanouts > 0
 
 

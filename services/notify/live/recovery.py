@@ -16,6 +16,7 @@ from services.notify.live.hub import Hub
 from services.notify.live.ring import Ring
 from services.notify.live.session import Session, Subscription
 from shared.eventlog.entries import Entry
+from shared.faults import passed
 
 BUDGET = 65_536
 """Bytes that one step writes, about; a step of this size takes under a millisecond."""
@@ -92,6 +93,7 @@ class Recovery:
                     return
                 complete = self._replay(session, pending)
             if not complete:
+                passed("recovery:between_pieces")
                 self.resume(session)
                 return
 

@@ -1,12 +1,12 @@
 """The inbox's fixtures: pools in the services' own roles, a community that writes, a notifier to drive step by step."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
 
-from services.notify.inbox import points
 from services.notify.inbox.notifier import Notifier
+from shared import faults
 from shared.postgres import Pool, open_pool
 from tests.notify.inbox.community import Community
 from tests.servers import Database
@@ -37,5 +37,6 @@ def notifier(pool: Pool) -> Notifier:
 
 
 @pytest.fixture(autouse=True)
-def _points_inert_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(points, "reached", points.reached)
+def _faults_inert_again() -> Iterator[None]:
+    yield
+    faults.hold(None)

@@ -4,13 +4,11 @@ It handles what is pending, then every fan-out job, with small pages; SIGKILL at
 """
 
 import asyncio
-import os
-import signal
 import sys
 
-from services.notify.inbox import points
 from services.notify.inbox.inbox import queries
 from services.notify.inbox.notifier import Notifier
+from shared import faults
 from shared.eventlog.entries import read_range
 from shared.postgres import open_pool
 from tests.notify.inbox.driving import write_jobs
@@ -34,12 +32,7 @@ async def handle_pending(url: str) -> None:
 
 def main() -> None:
     url, point = sys.argv[1:]
-
-    def reached(name: str) -> None:
-        if name == point:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    points.reached = reached
+    faults.configure([f"{point}=kill"], "")
     asyncio.run(handle_pending(url))
 
 

@@ -9,12 +9,13 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from services.notify.inbox import dead_letters, points
+from services.notify.inbox import dead_letters
 from services.notify.inbox.dead_letters import is_of_the_event, replay
 from services.notify.inbox.inbox import mark_read, queries
 from services.notify.inbox.notifier import Notifier
 from services.notify.inbox.recipients import concerns_inboxes
 from services.notify.inbox.telling import tell
+from shared import faults
 from shared.errors import Busy
 from shared.postgres import Pool, open_pool
 from tests.notify.inbox.community import Community, Member
@@ -40,7 +41,7 @@ async def told_everything_once(community: Community, pool: Pool, members: list[M
         assert page.unread == len(page.items)
 
 
-@pytest.mark.parametrize("point", points.NAMES)
+@pytest.mark.parametrize("point", [name for name in faults.NAMES if name.startswith(("notifier:", "fanout:"))])
 async def test_a_kill_at_any_point_changes_nothing_but_the_time(
     community: Community, pool: Pool, database: Database, point: str
 ) -> None:

@@ -3,9 +3,9 @@
 import asyncpg
 import pytest
 
-from services.notify.inbox import points
 from services.notify.inbox.fanout import write_page
 from services.notify.inbox.notifier import Notifier
+from shared import faults
 from shared.postgres import Pool
 from tests.notify.inbox.community import Community, Member
 from tests.notify.inbox.driving import catch_up, inbox, kinds, write_jobs
@@ -93,12 +93,12 @@ async def test_a_page_that_fails_holds_up_no_other_job(
     await catch_up(notifier, community, pool)
     failed: list[str] = []
 
-    def fail_once(name: str) -> None:
-        if name == "page.written" and not failed:
+    def fail_once(name: str, _log: int | None) -> None:
+        if name == "fanout:page_written" and not failed:
             failed.append(name)
             raise asyncpg.DataError("this page is poisoned")
 
-    monkeypatch.setattr(points, "reached", fail_once)
+    faults.hold(fail_once)
     await community.post(bob, mentions=crowd)
     await catch_up(notifier, community, pool)
     assert await write_jobs(pool, size=100) == 2
