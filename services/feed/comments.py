@@ -85,7 +85,7 @@ class Comments:
         return await retrying(attempt)
 
     async def change(self, comment_id: int, account_id: int, version: int, body: str) -> Read:
-        """The comment with other words. Raises NotFound, Forbidden, Stale."""
+        """The comment with these words: one version on, unless it had them. Raises NotFound, Forbidden, Stale."""
 
         async def attempt() -> Read:
             async with transaction(self._pool) as connection:
@@ -95,6 +95,8 @@ class Comments:
                 comment = await _own(connection, comment_id, account_id)
                 if comment["version"] != version:
                     raise Stale(f"It is at version {comment['version']} now.")
+                if comment["body"] == body:
+                    return await read_for(connection, comment_id, account_id)
                 entities = rows.json_text(await words.resolve(connection, text.entities(body)))
                 await QUERIES.update_comment(connection, comment_id=comment_id, body=body, entities=entities, now=now())
                 row = await QUERIES.read_comment(connection, comment_id=comment_id, viewer=account_id)

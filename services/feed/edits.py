@@ -41,7 +41,10 @@ class Edits:
         self._pool = pool
 
     async def change(self, post_id: int, account_id: int, wanted: Change) -> Read:
-        """The post as it now is. Raises NotFound, Forbidden, Stale, and Invalid for what can't be."""
+        """The post as it now is: one version on, unless nothing changes.
+
+        Raises NotFound, Forbidden, Stale, and Invalid for what can't be.
+        """
 
         async def attempt() -> Read:
             async with transaction(self._pool) as connection:
@@ -104,26 +107,25 @@ async def _places(connection: Connection, post_id: int) -> Places:
 
 
 async def _apply(connection: Connection, post: asyncpg.Record, account_id: int, wanted: Change, before: Places) -> Read:
+    """The post as wanted. What is so already is written by nobody, and told to nobody."""
     post_id = post["id"]
     await _check_unmoved(connection, post_id, before)
-    body = post["body"] if wanted.body is UNSET else wanted.body
-    found = text.entities(body)
+    said = {name: getattr(wanted, name) for name in ("title", "body", "content_warning")}
+    said = {name: post[name] if new is UNSET else new for name, new in said.items()}
+    found = text.entities(said["body"])
     kept = sorted((place.asked, slug) for slug, place in before.items() if place.asked is not None)
     asked = [slug for _, slug in kept] if wanted.topics is UNSET else wanted.topics
     after = words.places(asked, found)
+    carries = wanted.media is UNSET or await media.carried(connection, post_id) == wanted.media
+    if carries and _stands(after) == _stands(before) and all(post[name] == new for name, new in said.items()):
+        return await read_for(connection, post_id, account_id)
     await topics.make_missing(connection, {slug: place.tag for slug, place in after.items() if slug not in before})
-    await QUERIES.update_post(
-        connection,
-        post_id=post_id,
-        title=post["title"] if wanted.title is UNSET else wanted.title,
-        body=body,
-        entities=rows.json_text(await words.resolve(connection, found)),
-        content_warning=post["content_warning"] if wanted.content_warning is UNSET else wanted.content_warning,
-        now=now(),
-    )
+    entities = rows.json_text(await words.resolve(connection, found))
+    await QUERIES.update_post(connection, post_id=post_id, **said, entities=entities, now=now())
     if wanted.media is not UNSET:
         await media.replace(connection, post_id, wanted.media, account_id)
-    await _retag(connection, post, before, after)
+    if _stands(after) != _stands(before):
+        await _retag(connection, post, before, after)
     row = await QUERIES.read_post(connection, post_id=post_id, viewer=account_id)
     event = events.PostEdited(post=rows.post(row))
     channels = events.post_channels(str(post_id), str(account_id), [*before, *after])
@@ -131,12 +133,12 @@ async def _apply(connection: Connection, post: asyncpg.Record, account_id: int, 
     return await read_for(connection, post_id, account_id)
 
 
+def _stands(places: Places) -> dict[str, tuple[int | None, int | None]]:
+    return {slug: (place.asked, place.in_text) for slug, place in places.items()}
+
+
 async def _retag(connection: Connection, post: asyncpg.Record, before: Places, after: Places) -> None:
     """The post stands in the topics of `after`; those that it left or came to are told."""
-    if {slug: (place.asked, place.in_text) for slug, place in before.items()} == {
-        slug: (place.asked, place.in_text) for slug, place in after.items()
-    }:
-        return
     await QUERIES.untag_post(connection, post_id=post["id"])
     await QUERIES.tag_post(
         connection,

@@ -82,6 +82,11 @@ async def lock(connection: Connection, ids: list[int], owner_id: int, post_id: i
     return taken
 
 
+async def carried(connection: Connection, post_id: int) -> list[int]:
+    """The ids of a post's photos, in their order."""
+    return [row["id"] for row in await QUERIES.media_of_post(connection, post_id=post_id)]
+
+
 async def replace(connection: Connection, post_id: int, ids: list[int], owner_id: int) -> None:
     """The post carries these photos, in this order; those it no longer carries are gone. Raises like `lock`."""
     await lock(connection, ids, owner_id, post_id)

@@ -124,6 +124,9 @@ async def test_a_comment_is_changed_by_its_author_alone_and_not_from_a_stale_ver
     assert event["type"] == "comment.edited"
     assert event["comment"] == {name: value for name, value in edited.items() if name != "mine"}
     problem(await ada.call("PATCH", path, {"version": 1, "body": "y"}), 409, "stale_version")
+    after = await community.last_event()
+    assert made(await ada.call("PATCH", path, {"version": 2, "body": "Better, @ben"})) == edited
+    assert await community.last_event() == after, "words that stay tell nobody"
     problem(await ben.call("PATCH", path, {"version": 2, "body": "y"}), 403)
     problem(await ben.call("DELETE", path), 403)
 

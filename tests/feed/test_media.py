@@ -80,6 +80,8 @@ async def test_a_photo_is_its_owners_and_stands_in_one_post(community: Community
         await ada.call("PATCH", f"/v1/posts/{post['id']}", {"version": 1, "media": [other["id"], photo["id"]]})
     )
     assert [each["id"] for each in edited["media"]] == [other["id"], photo["id"]]
+    same = {"version": 2, "media": [other["id"], photo["id"]]}
+    assert made(await ada.call("PATCH", f"/v1/posts/{post['id']}", same)) == edited
 
 
 async def test_photos_go_with_their_post_or_when_an_edit_leaves_them_out(community: Community) -> None:

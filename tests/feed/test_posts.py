@@ -147,6 +147,20 @@ async def test_a_stale_version_changes_nothing(community: Community) -> None:
     assert await community.row_counts() == before
 
 
+async def test_an_edit_that_changes_nothing_changes_nothing(community: Community) -> None:
+    ada = await community.member()
+    words = {"body": "As it is. #tea", "title": "Calm", "topics": ["Rest", "tea"], "content_warning": None}
+    post = made(await ada.call("POST", "/v1/posts", words))
+    path, rows, last = f"/v1/posts/{post['id']}", await community.row_counts(), await community.last_event()
+    same: list[dict[str, object]] = [{}, words, {"topics": ["REST", "T-e-a"]}, {"media": []}, {"title": "Calm"}]
+    for wanted in same:
+        assert made(await ada.call("PATCH", path, {"version": 1, **wanted})) == post
+    assert (await community.row_counts(), await community.last_event()) == (rows, last)
+    problem(await ada.call("PATCH", path, {"version": 2, **words}), 409, "stale_version")
+    turned = made(await ada.call("PATCH", path, {"version": 1, "topics": ["tea", "rest"]}))
+    assert (turned["version"], turned["topics"]) == (2, ["tea", "rest"])
+
+
 async def test_of_two_edits_at_once_one_is_stale(community: Community) -> None:
     ada = await community.member()
     post = await ada.post("first #a")

@@ -11,6 +11,10 @@ select type, digest from feed.media where id = :media_id;
 -- Photos that a post is about to carry, held so that two posts can't take the same one.
 select id, owner_id, post_id, alt, width, height from feed.media where id = any(:ids::bigint[]) order by id for update;
 
+-- name: media_of_post(post_id)
+-- A post's photos in their order.
+select id from feed.media where post_id = :post_id order by place;
+
 -- name: attach_media(post_id, ids)!
 -- In the order given.
 update feed.media m set post_id = :post_id, place = t.place - 1
