@@ -9,7 +9,7 @@ from litestar.types import ASGIApp
 from redis.asyncio import Redis
 
 from services.feed.accounts import Accounts
-from services.feed.api import accounts, comments, media, meta, pages, posts, topics
+from services.feed.api import accounts, comments, media, meta, pages, posts, reactions, topics
 from services.feed.api.context import Context, Limits
 from services.feed.api.guests import Guests
 from services.feed.comments import Comments
@@ -83,7 +83,7 @@ async def broken(context: Context | None) -> dict[str, str]:
 
 
 def _routes() -> list[Any]:
-    modules = (accounts, topics, posts, comments, media, meta)
+    modules = (accounts, topics, posts, comments, reactions, media, meta)
     return [route for module in modules for route in module.ROUTES]
 
 

@@ -96,6 +96,13 @@ def test_a_call_that_says_nothing_of_itself_keeps_the_document_from_being_made()
         document(Litestar([new], openapi_config=None).routes, ())
 
 
+async def test_every_call_has_a_name_of_its_own_and_says_what_it_does(community: Community) -> None:
+    calls = [call for path in (await document_of(community))["paths"].values() for call in path.values()]
+    names = [call["operationId"] for call in calls]
+    assert len(set(names)) == len(names)
+    assert all(call["summary"] for call in calls)
+
+
 async def test_the_pages_of_the_documentation_need_nothing_from_elsewhere(community: Community) -> None:
     calls, errors = (await community.get("/docs")).text, (await community.get("/docs/errors")).text
     for page in (calls, errors):

@@ -1,14 +1,13 @@
-"""Comments below a post, and reactions to them."""
+"""Comments below a post."""
 
 from typing import Any
 
-from litestar import Response, delete, get, patch, post, put
+from litestar import Response, delete, get, patch, post
 
 from services.feed.api import doc
 from services.feed.api.answers import first, gone, page_answer, read_answer, written
-from services.feed.api.bodies import CommentBody, CommentChange, ReactionBody
+from services.feed.api.bodies import CommentBody, CommentChange
 from services.feed.api.doc import BODIES, READS, WRITES, Doc
-from services.feed.api.posts import reaction_of
 from services.feed.api.requests import Ask, Query, body_of, context_of, id_in_path, id_of, key_of, member_of, viewer
 from services.feed.comments import NewComment
 from services.feed.paging import Oldest
@@ -97,38 +96,4 @@ async def delete_comment(request: Ask) -> Response[None]:
     return gone()
 
 
-@put(
-    "/v1/comments/{comment_id:str}/reaction",
-    opt={"doc": Doc(body=ReactionBody, answer=Comment, member=True, errors=(*BODIES, *WRITES, NotFound))},
-)
-async def react_to_comment(request: Ask) -> Response[bytes]:
-    """Set your one reaction to a comment. Setting the same again changes nothing."""
-    context, member = context_of(request), await member_of(request)
-    comment_id, kind = id_in_path(request, "comment_id"), await reaction_of(request, context)
-    found = await context.reactions.to_comment(comment_id, member.id, kind)
-    context.waker.wake()
-    return written(found.body, found.as_of)
-
-
-@delete(
-    "/v1/comments/{comment_id:str}/reaction",
-    status_code=204,
-    opt={"doc": Doc(status=204, member=True, errors=(*WRITES, NotFound))},
-)
-async def withdraw_from_comment(request: Ask) -> Response[None]:
-    """Take your reaction to a comment back. Without one nothing changes."""
-    context, member = context_of(request), await member_of(request)
-    await context.reactions.to_comment(id_in_path(request, "comment_id"), member.id, None)
-    context.waker.wake()
-    return gone()
-
-
-ROUTES: list[Any] = [
-    list_comments,
-    create_comment,
-    read_comment,
-    change_comment,
-    delete_comment,
-    react_to_comment,
-    withdraw_from_comment,
-]
+ROUTES: list[Any] = [list_comments, create_comment, read_comment, change_comment, delete_comment]

@@ -99,7 +99,7 @@ def _handlers(route: Any) -> Iterable[tuple[str, Any, Doc]]:
 def _operation(route: HTTPRoute, handler: Any, doc: Doc) -> dict[str, Any]:
     summary = (handler.fn.__doc__ or "").strip().partition(". ")[0]
     operation: dict[str, Any] = {
-        "operationId": handler.handler_name,
+        "operationId": handler.name or handler.handler_name,
         "summary": summary.rstrip("."),
         "description": " ".join((handler.fn.__doc__ or "").split()),
         "parameters": [*_parameters(route, doc), *([_KEY] if doc.key else [])],

@@ -1,13 +1,12 @@
-"""Posts, and reactions to them."""
+"""Posts: write, read, change, delete."""
 
 from typing import Any
 
 import msgspec
-from litestar import Response, delete, get, patch, post, put
+from litestar import Response, delete, get, patch, post
 
 from services.feed.api.answers import first, gone, read_answer, written
-from services.feed.api.bodies import PostBody, PostChange, ReactionBody, ids
-from services.feed.api.context import Context
+from services.feed.api.bodies import PostBody, PostChange, ids
 from services.feed.api.doc import BODIES, READS, WRITES, Doc
 from services.feed.api.requests import Ask, author_of, body_of, context_of, id_in_path, id_of, key_of, member_of, viewer
 from services.feed.edits import Change
@@ -91,39 +90,4 @@ async def delete_post(request: Ask) -> Response[None]:
     return gone()
 
 
-@put(
-    "/v1/posts/{post_id:str}/reaction",
-    opt={"doc": Doc(body=ReactionBody, answer=Post, member=True, errors=(*BODIES, *WRITES, NotFound))},
-)
-async def react(request: Ask) -> Response[bytes]:
-    """Set your one reaction to a post. Setting the same again changes nothing."""
-    context, member = context_of(request), await member_of(request)
-    post_id, kind = id_in_path(request, "post_id"), await reaction_of(request, context)
-    found = await context.reactions.to_post(post_id, member.id, kind)
-    context.waker.wake()
-    return written(found.body, found.as_of)
-
-
-@delete(
-    "/v1/posts/{post_id:str}/reaction",
-    status_code=204,
-    opt={"doc": Doc(status=204, member=True, errors=(*WRITES, NotFound))},
-)
-async def withdraw(request: Ask) -> Response[None]:
-    """Take your reaction back. Without one nothing changes."""
-    context, member = context_of(request), await member_of(request)
-    await context.reactions.to_post(id_in_path(request, "post_id"), member.id, None)
-    context.waker.wake()
-    return gone()
-
-
-async def reaction_of(request: Ask, context: Context) -> str:
-    """The kind of reaction that was sent. Raises Invalid for one that this community doesn't have."""
-    kind = (await body_of(request, ReactionBody)).kind
-    if kind not in context.settings.reaction_kinds:
-        detail = f"One of {', '.join(context.settings.reaction_kinds)}."
-        raise Invalid(errors=[Fault(field="kind", code="unknown_value", detail=detail)])
-    return kind
-
-
-ROUTES: list[Any] = [create_post, read_post, change_post, delete_post, react, withdraw]
+ROUTES: list[Any] = [create_post, read_post, change_post, delete_post]

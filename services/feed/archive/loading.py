@@ -98,14 +98,12 @@ class _Loading:
         await self._write(QUERIES.load_refs, columns, list(rows.refs()), archive=self._archive)
 
     async def _recount(self, posts: set[int], comments: set[int]) -> None:
-        recounted = await QUERIES.recount_posts(self._connection, ids=sorted(posts))
+        recounted = await QUERIES.recount(self._connection, posts=sorted(posts), comments=sorted(comments))
         ranked = [
             *((post_id, hot(at, 0, 0)) for post_id, at in self._rows.new_posts() if post_id not in posts),
             *((r["post_id"], hot(r["created_at"], r["reaction_total"], r["comments"])) for r in recounted),
         ]
         await self._write(QUERIES.load_hot, "ids hot", ranked)
-        if comments:
-            await QUERIES.recount_comments(self._connection, ids=sorted(comments))
 
     async def _tell(self, touched: list[str], older_posts: list[int]) -> None:
         lanes = self._rows.lanes

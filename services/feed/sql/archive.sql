@@ -96,43 +96,42 @@ select post_id from feed.post_count where post_id = any(:ids::bigint[]) order by
 -- name: hold_counts_of_comments(ids)
 select comment_id from feed.comment_count where comment_id = any(:ids::bigint[]) order by comment_id for update;
 
--- name: recount_posts(ids)
--- Counts made afresh from the rows, for posts that are held.
-with r as (
-    select k.post_id, jsonb_object_agg(k.kind, k.n) as reactions, sum(k.n)::integer as total
-    from (select post_id, kind, count(*) as n from feed.reaction where post_id = any(:ids::bigint[])
-          group by post_id, kind) k
-    group by k.post_id
-), c as (
-    select post_id, count(*)::integer as n from feed.comment
-    where post_id = any(:ids::bigint[]) and deleted_at is null group by post_id
+-- name: recount(posts, comments)
+-- Counts made afresh from the rows, for posts and comments that are held; gives what ranks the posts.
+with held as (
+    select 'post' as noun, unnest(:posts::bigint[]) as id
+    union all select 'comment', unnest(:comments::bigint[])
+), reacted as (
+    select noun, id, jsonb_object_agg(kind, n) as reactions, sum(n)::integer as total
+    from (
+        select 'post' as noun, post_id as id, kind, count(*) as n
+        from feed.reaction where post_id = any(:posts::bigint[]) group by post_id, kind
+        union all
+        select 'comment', comment_id, kind, count(*)
+        from feed.comment_reaction where comment_id = any(:comments::bigint[]) group by comment_id, kind
+    ) by_kind group by noun, id
+), answered as (
+    select 'post' as noun, post_id as id, count(*)::integer as n
+    from feed.comment where post_id = any(:posts::bigint[]) and deleted_at is null group by post_id
+    union all
+    select 'comment', parent, count(*)::integer
+    from feed.comment where parent = any(:comments::bigint[]) and deleted_at is null group by parent
+), counted as (
+    select noun, id, coalesce(reactions, '{}') as reactions, coalesce(total, 0) as total, coalesce(n, 0) as answers
+    from held left join reacted using (noun, id) left join answered using (noun, id)
+), comments as (
+    update feed.comment_count m
+    set reactions = c.reactions, reaction_total = c.total, replies = c.answers, version = m.version + 1
+    from counted c where c.noun = 'comment' and m.comment_id = c.id
 )
 update feed.post_count p
-set reactions = coalesce(r.reactions, '{}'), reaction_total = coalesce(r.total, 0), comments = coalesce(c.n, 0),
-    version = p.version + 1
-from unnest(:ids::bigint[]) as t(id) left join r on r.post_id = t.id left join c on c.post_id = t.id
-where p.post_id = t.id
+set reactions = c.reactions, reaction_total = c.total, comments = c.answers, version = p.version + 1
+from counted c where c.noun = 'post' and p.post_id = c.id
 returning p.post_id, p.reaction_total, p.comments, (select created_at from feed.post where id = p.post_id) as created_at;
 
 -- name: load_hot(ids, hot)!
 update feed.post_count p set hot = t.hot
 from unnest(:ids::bigint[], :hot::double precision[]) as t(id, hot) where p.post_id = t.id;
-
--- name: recount_comments(ids)!
-with r as (
-    select k.comment_id, jsonb_object_agg(k.kind, k.n) as reactions, sum(k.n)::integer as total
-    from (select comment_id, kind, count(*) as n from feed.comment_reaction where comment_id = any(:ids::bigint[])
-          group by comment_id, kind) k
-    group by k.comment_id
-), c as (
-    select parent, count(*)::integer as n from feed.comment
-    where parent = any(:ids::bigint[]) and deleted_at is null group by parent
-)
-update feed.comment_count m
-set reactions = coalesce(r.reactions, '{}'), reaction_total = coalesce(r.total, 0), replies = coalesce(c.n, 0),
-    version = m.version + 1
-from unnest(:ids::bigint[]) as t(id) left join r on r.comment_id = t.id left join c on c.parent = t.id
-where m.comment_id = t.id;
 
 -- name: add_to_topics(slugs, people, stories, posts)!
 -- For topics that are held.
