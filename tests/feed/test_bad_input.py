@@ -199,6 +199,14 @@ async def test_bad_queries_are_refused_and_named(community: Community) -> None:
     assert not checker.wrong, "\n".join(checker.wrong[:30])
 
 
+async def test_a_body_of_no_stated_type_is_read_as_json(community: Community) -> None:
+    ada = await community.member()
+    assert (await ada.call("POST", "/v1/posts", content=b'{"body": "hello"}')).status_code == 201
+    problem(await ada.call("POST", "/v1/posts", content=b"{"), 400, "unparsable")
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    problem(await ada.call("POST", "/v1/posts", content=b'{"body": "x"}', headers=form), 415, "unsupported_type")
+
+
 async def test_what_needs_a_member_is_refused_to_guests(community: Community) -> None:
     document, ada = await document_of(community), await community.member()
     calls = await example_calls(community, ada)

@@ -112,7 +112,7 @@ async def body_of(request: Ask, struct: type[B], *, optional: bool = False) -> B
     if optional and not raw:
         return read(b"{}", struct)
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
+    if media_type not in ("", "application/json"):  # a client that names none is believed: the parser will tell
         raise UnsupportedType("Send the body as application/json.")
     return read(raw, struct)
 
