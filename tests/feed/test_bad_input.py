@@ -12,6 +12,7 @@ import msgspec
 
 from shared.web import Problem
 from tests.feed.community import Community, Member
+from tests.feed.community import problem as problem_of
 from tests.feed.test_openapi import document_of, example_calls
 
 REFUSALS = (400, 401, 403, 404, 409, 413, 415, 422)
@@ -202,9 +203,9 @@ async def test_bad_queries_are_refused_and_named(community: Community) -> None:
 async def test_a_body_of_no_stated_type_is_read_as_json(community: Community) -> None:
     ada = await community.member()
     assert (await ada.call("POST", "/v1/posts", content=b'{"body": "hello"}')).status_code == 201
-    problem(await ada.call("POST", "/v1/posts", content=b"{"), 400, "unparsable")
+    problem_of(await ada.call("POST", "/v1/posts", content=b"{"), 400, "unparsable")
     form = {"Content-Type": "application/x-www-form-urlencoded"}
-    problem(await ada.call("POST", "/v1/posts", content=b'{"body": "x"}', headers=form), 415, "unsupported_type")
+    problem_of(await ada.call("POST", "/v1/posts", content=b'{"body": "x"}', headers=form), 415, "unsupported_type")
 
 
 async def test_what_needs_a_member_is_refused_to_guests(community: Community) -> None:
