@@ -7,8 +7,9 @@ refuses it and `shared.postgres.retrying` runs again. On the wire an id is a str
 
 import secrets
 import threading
-import time
 from datetime import UTC, datetime
+
+from shared import clock
 
 _LOW_BITS = 21
 _LOW = 1 << _LOW_BITS
@@ -28,7 +29,7 @@ def new_id(at_ms: int | None = None) -> int:
     if at_ms is not None:
         return (at_ms << _LOW_BITS) | low
     with _lock:
-        made = (time.time_ns() // 1_000_000 << _LOW_BITS) | low
+        made = (int(clock.unix() * 1000) << _LOW_BITS) | low
         _last = made if made > _last else _last + 1
         return _last
 

@@ -16,7 +16,7 @@ import asyncpg
 import uvloop
 
 from services.feed.settings import FeedSettings
-from shared import faults
+from shared import clock, faults
 from shared.eventlog import retention, wakes
 from shared.eventlog.installation import ForeignRedis, LogsAreFixed, initialise
 from shared.eventlog.sequencer import Sequencer
@@ -39,6 +39,7 @@ def main() -> None:
 def run(settings: FeedSettings) -> None:
     """Publishes until SIGTERM or SIGINT. Ends the process with 3 or 4 when it can't start with these settings."""
     configure("sequencer", level=settings.log_level, style=settings.log_format)
+    clock.configure(settings.clock_offset, settings.clock_file)
     faults.configure(settings.faults, settings.faults_log)
     try:
         uvloop.run(publish(settings))

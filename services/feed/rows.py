@@ -1,12 +1,13 @@
 """Rows to the shapes that travel, and those to JSON: the one place that knows both."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 import msgspec
 
+from shared import clock
 from shared.wire import (
     AsOf,
     Author,
@@ -30,7 +31,7 @@ _as_of = msgspec.json.Decoder(AsOf)
 
 def now() -> datetime:
     """This moment, to the millisecond: what is stored and what is sent are the same."""
-    moment = datetime.now(UTC)
+    moment = clock.now()
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 

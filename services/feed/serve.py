@@ -5,7 +5,7 @@ import socket
 import uvicorn
 
 from services.feed.settings import FeedSettings
-from shared import faults, telemetry
+from shared import clock, faults, telemetry
 from shared.garbage import settle
 from shared.listening import listen
 
@@ -35,6 +35,7 @@ def run(settings: FeedSettings) -> int:
     Raises PortTaken before anything else is started.
     """
     telemetry.configure("feed", level=settings.log_level, style=settings.log_format)
+    clock.configure(settings.clock_offset, settings.clock_file)
     faults.configure(settings.faults, settings.faults_log)
     door = listen(settings.host, settings.feed_port)
     from services.feed.app import create_app

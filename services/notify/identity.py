@@ -5,12 +5,13 @@ start on in the log (`session.revoked`).
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from shared import clock
 from shared.auth import Principal, verify
 from shared.errors import NotSignedIn
 from shared.postgres import Pool, acquire, load_queries
@@ -53,6 +54,6 @@ async def authenticate(pool: Pool, secret: str, token: str) -> Principal:
     """
     principal = verify(secret, token, kinds=("access", "ticket"))
     known = await known_sessions(pool, [principal.session_id])
-    if standing(principal, known, datetime.now(UTC)) != "stands":
+    if standing(principal, known, clock.now()) != "stands":
         raise NotSignedIn("The credentials are not valid or have ended.")
     return principal

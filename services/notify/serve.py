@@ -14,7 +14,7 @@ from services.notify.app import Notify
 from services.notify.live.codes import MAX_FRAME
 from services.notify.live.protocol import LiveProtocol
 from services.notify.settings import NotifySettings
-from shared import faults
+from shared import clock, faults
 from shared.garbage import settle
 from shared.listening import listen
 from shared.telemetry import configure, get_logger
@@ -91,6 +91,7 @@ def run(settings: NotifySettings) -> int:
     Raises PortTaken.
     """
     configure("notify", level=settings.log_level, style=settings.log_format)
+    clock.configure(settings.clock_offset, settings.clock_file)
     faults.configure(settings.faults, settings.faults_log)
     running: list[Server] = []
     app = Notify(settings, on_fatal=lambda error: running[0].fail(error))

@@ -5,12 +5,12 @@ last id is compared with the head at start, after every failure, and every secon
 """
 
 import asyncio
-import time
 from collections import deque
 from typing import Any
 
 from redis.asyncio import Redis
 
+from shared.clock import monotonic
 from shared.eventlog.cancellation import Cancellation
 from shared.eventlog.entries import read_rows
 from shared.eventlog.installation import ForeignRedis, install_id, open_epoch, standing
@@ -88,7 +88,7 @@ class Publisher:
         Redis is read first and Postgres second: what Redis shows was committed before, so Redis ahead means that
         Postgres lost history.
         """
-        self._compare_at = time.monotonic() + CHECK_EVERY
+        self._compare_at = monotonic() + CHECK_EVERY
         owner = await install_id(self._pool)
         found = await self._stream.claim(owner)
         if found != owner:
@@ -121,12 +121,12 @@ class Publisher:
             self._erased.clear()
 
     async def _step(self) -> None:
-        if self.published is None or time.monotonic() >= self._compare_at:
+        if self.published is None or monotonic() >= self._compare_at:
             await self.compare()
         self._news.clear()
         if self.published is not None and self.published < self._head:
             await self._publish_page(self.published)
-        elif (wait := self._compare_at - time.monotonic()) > 0:
+        elif (wait := self._compare_at - monotonic()) > 0:
             try:
                 async with asyncio.timeout(wait):
                     await self._news.wait()

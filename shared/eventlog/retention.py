@@ -10,6 +10,7 @@ import random
 
 import asyncpg
 
+from shared import clock
 from shared.errors import Busy
 from shared.eventlog.entries import POSTGRES_AWAY
 from shared.postgres import Pool, transaction
@@ -36,7 +37,7 @@ async def run(pool: Pool, *, keep: datetime.timedelta = KEEP) -> None:
     """A round every ten minutes, until cancelled. What Postgres refuses is logged, and tried again."""
     while True:
         try:
-            await keep_days(pool, now=datetime.datetime.now(datetime.UTC), keep=keep)
+            await keep_days(pool, now=clock.now(), keep=keep)
         except (*POSTGRES_AWAY, Busy) as error:
             log_.warning("retention_failed", error=repr(error))
         await asyncio.sleep(EVERY)

@@ -6,12 +6,12 @@ the oldest transaction, or reading ids upwards, were simpler; the one stalls eve
 
 import asyncio
 import random
-import time
 from typing import Any
 
 import asyncpg
 from redis.asyncio import Redis
 
+from shared.clock import monotonic
 from shared.eventlog.cancellation import Cancellation
 from shared.eventlog.entries import POSTGRES_AWAY
 from shared.eventlog.installation import ForeignRedis, open_epoch, standing, what_changed
@@ -117,7 +117,7 @@ class Sequencer:
         while True:
             cancellation.heed()
             self.wake.clear()
-            began = time.monotonic()
+            began = monotonic()
             await reached("sequencer:numbering", self.log)
             rows = await self._number_once(connection)
             if rows:
@@ -125,7 +125,7 @@ class Sequencer:
                 if self._publisher is not None:
                     self._publisher.numbered(self._epoch, rows)
                 pause = POLL[0]
-                await asyncio.sleep(began + BETWEEN - time.monotonic())
+                await asyncio.sleep(began + BETWEEN - monotonic())
             try:
                 async with asyncio.timeout(pause):
                     await self.wake.wait()

@@ -5,12 +5,12 @@ head is read beside it all the time. What another epoch is, Postgres alone decid
 """
 
 import asyncio
-import time
 from typing import Any, Literal
 
 import asyncpg
 from redis.asyncio import Redis
 
+from shared.clock import monotonic
 from shared.errors import Busy
 from shared.eventlog.cancellation import Cancellation
 from shared.eventlog.entries import POSTGRES_AWAY, TOMBSTONE, Entry, entry_of, floor, read_range, read_rows
@@ -85,7 +85,7 @@ class Tail:
     @property
     def fresh(self) -> bool:
         """Whether we stood at Postgres's head at some moment of the last second."""
-        return time.monotonic() - self._met_at <= FRESH_WITHIN
+        return monotonic() - self._met_at <= FRESH_WITHIN
 
     def __aiter__(self) -> "Tail":
         return self

@@ -1,9 +1,10 @@
 """A question asked over and over beside the work, whose answers are taken up when the work comes round to it."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, NamedTuple, TypeVar
+
+from shared.clock import monotonic
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ class Watch(Generic[T]):
     @property
     def wait(self) -> float:
         """Seconds until it is worth polling again."""
-        return max(self._due - time.monotonic(), 0.0)
+        return max(self._due - monotonic(), 0.0)
 
     def poll(self) -> Answer[T] | None:
         """The newest answer if one has come in, otherwise None; asks again when it is time."""
@@ -36,14 +37,14 @@ class Watch(Generic[T]):
         if self._asking is not None and self._asking.done():
             asking, self._asking = self._asking, None
             answer = None if asking.cancelled() else asking.result()
-        if self._asking is None and time.monotonic() >= self._due:
-            self._due = time.monotonic() + self._interval
+        if self._asking is None and monotonic() >= self._due:
+            self._due = monotonic() + self._interval
             self._asking = asyncio.create_task(self.ask_now())
         return answer
 
     async def ask_now(self) -> Answer[T]:
         """Asks and waits for the answer. Exceptions come back in it; cancellation passes."""
-        asked_at = time.monotonic()
+        asked_at = monotonic()
         try:
             return Answer(asked_at, await self._ask(), None)
         except Exception as error:

@@ -6,7 +6,7 @@ have changed since is a fault, because an import never overwrites what people ma
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from services.feed.archive.photos import Photo
@@ -23,6 +23,7 @@ from services.feed.archive.records import (
     encode,
 )
 from services.feed.queries import QUERIES
+from shared import clock
 from shared.ids import new_id
 from shared.postgres import Connection
 
@@ -62,7 +63,7 @@ class Plan:
         self.shift = shift
         self.ids: dict[Key, int] = {key: made for key, (made, _) in known.items() if made is not None}
         self.known = known
-        self.since = min(contents.moments(), default=datetime.now(UTC))
+        self.since = min(contents.moments(), default=clock.now())
         self._made: dict[int, int] = {}
 
     def new(self, kind: type[R]) -> Iterator[tuple[int, R]]:

@@ -5,7 +5,7 @@ in `photos`, what clashes with the community's present in `plan`.
 """
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, TypeVar, cast
 
@@ -28,6 +28,7 @@ from services.feed.archive.records import (
     decode,
     loosely,
 )
+from shared import clock
 from shared.errors import Fault
 
 R = TypeVar("R", bound=Record)
@@ -260,7 +261,7 @@ def _check_post(post: Post) -> Iterator[Fault]:
 
 
 def _check_times(record: Post | Comment) -> Iterator[Fault]:
-    now = datetime.now(UTC)
+    now = clock.now()
     for field in ("created_at", "edited_at"):
         moment = getattr(record, field)
         if moment is not UNSET and not 1970 < moment.year < 2100:

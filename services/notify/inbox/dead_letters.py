@@ -4,14 +4,13 @@ Only what is wrong with the event itself is parked. What is wrong with Postgres,
 park everything: that is waited out.
 """
 
-from datetime import UTC, datetime
-
 import asyncpg
 import msgspec
 from prometheus_client import Counter
 
 from services.notify.inbox.inbox import queries, rows_of
 from services.notify.inbox.telling import tell
+from shared import clock
 from shared.errors import Busy, ChorusError
 from shared.eventlog.entries import Entry
 from shared.postgres import Connection, Pool, acquire, retrying, transaction
@@ -59,7 +58,7 @@ async def park(connection: Connection, log_number: int, entry: Entry, error: Exc
         at=entry.at,
         payload=entry.payload,
         error=_words(error),
-        now=datetime.now(UTC),
+        now=clock.now(),
     )
 
 

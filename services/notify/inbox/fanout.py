@@ -5,12 +5,13 @@ by one `inbox.touched`: five hundred events of their own would be most of the lo
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from services.notify.inbox.inbox import Inboxes, queries
 from services.notify.inbox.recipients import Notice
 from services.notify.inbox.telling import lines_about, lock_posts, members_of, standing
+from shared import clock
 from shared.errors import Busy
 from shared.eventlog import outbox
 from shared.events import InboxTouched, inbox_channels
@@ -37,7 +38,7 @@ async def write_page(pool: Pool, *, size: int = PAGE) -> bool:
     async def attempt() -> bool:
         taken.clear()
         async with transaction(pool) as connection:
-            job = await queries.take_job(connection, now=datetime.now(UTC))
+            job = await queries.take_job(connection, now=clock.now())
             if job is None:
                 return False
             taken.append(job)
@@ -114,5 +115,5 @@ async def _postpone(pool: Pool, job: Any, error: Exception) -> None:
     wait = min(LONGEST_WAIT, 2.0 ** min(job["attempts"], 10))
     log.error("fanout_page_failed", job=str(job["id"]), attempts=job["attempts"] + 1, wait=wait, exc_info=error)
     async with acquire(pool) as connection:
-        due_at = datetime.now(UTC) + timedelta(seconds=wait)
+        due_at = clock.now() + timedelta(seconds=wait)
         await queries.postpone_job(connection, id=job["id"], error=repr(error)[:2000], due_at=due_at)

@@ -5,7 +5,6 @@ event. So a batch may be handled as a whole: what stands now is told, what does 
 """
 
 from collections.abc import AsyncIterable, Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from services.notify.inbox.inbox import Inboxes, announce, queries, rows_of
@@ -20,6 +19,7 @@ from services.notify.inbox.recipients import (
     meaning_of,
     notices_of,
 )
+from shared import clock
 from shared.faults import reached
 from shared.ids import new_id
 from shared.postgres import Connection
@@ -190,7 +190,7 @@ async def _add_job(connection: Connection, kind: str, actor: int | None, what: M
         cause=cause_of(what.post_id, what.comment_id),
         recipients=sorted(accounts),
         happened_at=what.at,
-        now=datetime.now(UTC),
+        now=clock.now(),
     )
 
 

@@ -3,7 +3,6 @@ reach it from the hub. Everything but hello and renew is answered without an awa
 """
 
 import asyncio
-from datetime import UTC, datetime
 
 from services.notify.live import metrics
 from services.notify.live.codes import (
@@ -38,6 +37,7 @@ from services.notify.live.frames import (
 from services.notify.live.generation import Generation
 from services.notify.live.protocol import LiveProtocol
 from services.notify.live.session import Ended, Refused, Session, asked_of
+from shared import clock
 from shared.auth import Principal
 from shared.visibility import may_subscribe, parse_channel
 
@@ -177,7 +177,7 @@ class Connection:
     def _expires_in(self, principal: Principal) -> float:
         if principal.kind == "ticket":
             return self._timing.ticket
-        return max(0.0, round((principal.expires_at - datetime.now(UTC)).total_seconds(), 1))
+        return max(0.0, round((principal.expires_at - clock.now()).total_seconds(), 1))
 
     def _expire_in(self, seconds: float) -> None:
         if self._expiry is not None:

@@ -6,11 +6,11 @@ revocations, so the asker enters the hub before asking.
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from services.notify.identity import Known, known_sessions, standing
 from services.notify.live.codes import Close
 from services.notify.live.session import Ended
+from shared import clock
 from shared.auth import Principal, verify
 from shared.errors import NotSignedIn
 from shared.postgres import Pool
@@ -48,7 +48,7 @@ class Credentials:
         known = await asyncio.shield(future)
         if known is None:
             raise Ended(Close.NOT_NOW)
-        found = standing(principal, known, datetime.now(UTC))
+        found = standing(principal, known, clock.now())
         if found != "stands":
             raise Ended(Close.REVOKED if found == "revoked" else Close.BAD_CREDENTIALS)
 
