@@ -25,7 +25,10 @@ def configure(service: str, *, level: str, style: str) -> None:
     renderer: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # Not rich's tracebacks: they print every local variable, passwords among them.
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -37,7 +40,7 @@ def configure(service: str, *, level: str, style: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_SHARED,
+            foreign_pre_chain=[_in_a_word, *_SHARED],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _name(service),
@@ -62,6 +65,15 @@ def _name(service: str) -> Any:
         return line
 
     return add
+
+
+def _in_a_word(_logger: Any, _method: str, line: dict[str, Any]) -> dict[str, Any]:
+    """The driver's pool logs each failed try to reconnect with its whole traceback; the error's name says as much."""
+    record: logging.LogRecord = line["_record"]
+    if record.name.startswith("asyncpg") and record.exc_info:
+        line["error"] = repr(record.exc_info[1])
+        record.exc_info = line["exc_info"] = None
+    return line
 
 
 def get_logger(name: str) -> Logger:
