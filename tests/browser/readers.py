@@ -13,8 +13,8 @@ PATIENCE = 15_000
 """Milliseconds to wait for what a test expects; the suite runs beside others on two cores."""
 _numbers = itertools.count(1)
 
-# A socket that can't be opened is the browser's own line, and cutting it is what some tests are about.
-CUT = re.compile(r"WebSocket connection to .* failed")
+# What can't be reached is the browser's own line, and cutting it off is what some tests are about.
+CUT = re.compile(r"WebSocket connection to .* failed|Failed to load resource: net::ERR_")
 
 Json = dict[str, Any]
 

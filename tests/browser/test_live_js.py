@@ -34,16 +34,20 @@ class Gateway:
             socket.send(json.dumps({"type": "welcome", "epoch": 7, "logs": 1, "ping_interval": 25}))
         if frame["type"] in ("hello", "subscribe"):
             for one in asked:
-                as_of = one.get("since", {"epoch": 7, "seq": [50]})
-                told = {"type": "subscribed", "id": frame["id"], "channel": one["channel"], "as_of": as_of}
-                socket.send(json.dumps(told))
+                socket.send(json.dumps(self.subscribed(frame["id"], one)))
+
+    def subscribed(self, request_id: int, one: Json) -> Json:
+        """The answer to one channel of a request."""
+        as_of = one.get("since", {"epoch": 7, "seq": [50]})
+        return {"type": "subscribed", "id": request_id, "channel": one["channel"], "as_of": as_of}
 
     def tell(self, **frame: Any) -> None:
         """A frame on the newest connection."""
         self.sockets[-1].send(json.dumps(frame))
 
-    def event(self, prev: int, seq: int) -> None:
-        self.tell(type="event", channel="post:1", log=0, prev=prev, seq=seq, event={"type": "x", "n": seq})
+    def event(self, prev: int, seq: int, channel: str = "post:1") -> None:
+        """An event on the newest connection."""
+        self.tell(type="event", channel=channel, log=0, prev=prev, seq=seq, event={"type": "x", "n": seq})
 
     def until(self, script: str) -> None:
         """Wait for a condition in the page."""

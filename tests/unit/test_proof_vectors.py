@@ -1,6 +1,6 @@
-"""The proof rule, as vectors/proof.json states it: the Python client and live.js give the same answers.
+"""The proof rule, as vectors/proof.json states it: the Python client and the page's proof.js give the same answers.
 
-live.js is run by node where there is one, and by the page's own browser otherwise: never skipped.
+proof.js is run by node where there is one, and by the page's own browser otherwise: never skipped.
 """
 
 import json
@@ -16,7 +16,7 @@ from tests.browser.chromium import open_chromium
 from tests.live_client import Cursor, Proof
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parent.parent / "vectors/proof.json").read_text())
-LIVE_JS = Path(__file__).parents[2] / "services/feed/web/live.js"
+PROOF_JS = Path(__file__).parents[2] / "services/feed/web/proof.js"
 
 RUN = """
 (vectors, Proof) => vectors.map(({ channel, steps }) => {
@@ -39,7 +39,7 @@ def cursor(since: list[int] | None) -> Cursor | None:
 
 def in_node(node: str) -> list[Any]:
     script = f"""
-      import {{ Proof }} from {json.dumps(LIVE_JS.as_uri())};
+      import {{ Proof }} from {json.dumps(PROOF_JS.as_uri())};
       console.log(JSON.stringify(({RUN})({json.dumps(VECTORS)}, Proof)));
     """
     done = subprocess.run(
@@ -51,7 +51,7 @@ def in_node(node: str) -> list[Any]:
 def in_chromium() -> list[Any]:
     with open_chromium() as browser:
         page = browser.new_page()
-        source = json.dumps("data:text/javascript," + LIVE_JS.read_text().replace("%", "%25").replace("#", "%23"))
+        source = json.dumps("data:text/javascript," + PROOF_JS.read_text().replace("%", "%25").replace("#", "%23"))
         answers = page.evaluate(f"async (v) => ({RUN})(v, (await import({source})).Proof)", VECTORS)
     return list(answers)
 

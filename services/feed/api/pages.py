@@ -89,7 +89,7 @@ def content_security_policy(connect: Iterable[str]) -> str:
 
 
 def page_routes(*, live_url: str, notify_url: str, folder: Path = WEB) -> list[Any]:
-    """The shell at `/`, `/topics/{slug}` and `/posts/{id}`; `/live.js`; and every file below `/web/`."""
+    """The shell at `/`, `/topics/{slug}` and `/posts/{id}`; `/live.js` and its import; every file below `/web/`."""
     assets, digest = read_assets(folder)
     scheme, _, rest = live_url.partition("://")
     shell_headers = {
@@ -98,7 +98,7 @@ def page_routes(*, live_url: str, notify_url: str, folder: Path = WEB) -> list[A
         "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
     }
-    # live.js may be imported by pages of other origins: it is public code and reads no cookie.
+    # The live client may be imported by pages of other origins: it is public code and reads no cookie.
     module_headers = {"Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"}
 
     @route(
@@ -111,9 +111,11 @@ def page_routes(*, live_url: str, notify_url: str, folder: Path = WEB) -> list[A
     def shell(request: Request[Any, Any, Any]) -> Response[bytes]:
         return assets["index.html"].answer(request, shell_headers)
 
-    @route("/live.js", http_method=READ, name="live_client", include_in_schema=False, sync_to_thread=False)
+    @route(
+        ["/live.js", "/proof.js"], http_method=READ, name="live_client", include_in_schema=False, sync_to_thread=False
+    )
     def live_client(request: Request[Any, Any, Any]) -> Response[bytes]:
-        return assets["live.js"].answer(request, module_headers)
+        return assets[request.url.path.lstrip("/")].answer(request, module_headers)
 
     @route("/web/{path:path}", http_method=READ, name="assets", include_in_schema=False, sync_to_thread=False)
     def static(request: Request[Any, Any, Any]) -> Response[bytes]:

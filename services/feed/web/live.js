@@ -1,5 +1,5 @@
 // Chorus's live client: one socket, any number of channels, and the proof that nothing was missed.
-// It owns positions, reconnecting and tickets; it knows no page. No dependency; see README.md beside it.
+// It owns reconnecting and tickets; what a frame means is proof.js's; it knows no page. See README.md beside it.
 //
 //   const live = new Live({ url, ticket: async () => "…" /* or null: a guest */, onstate: console.log });
 //   const stop = live.subscribe("topic:sleep", asOf, { event(event, frame) {}, ready(asOf) {}, reset(reason) {} });
@@ -7,59 +7,19 @@
 //
 // `asOf` is what the HTTP read gave ({epoch, seq: […]}), or null: from now on. `event` is called in order, once per
 // position. After `reset` the subscription is over: fetch again and subscribe from the new `asOf` (after "forbidden"
-// not before the credentials change). States: connecting, live, waiting {until}, offline {until}, stopped {code}.
+// not before the credentials change). `home` stands for many channels: `ready(asOf, channels)`, and `changed({added,
+// removed, as_of})`; what was added is complete from that `as_of` on. States: connecting, live, waiting {until},
+// offline {until}, stopped {code}.
+
+import { HomeProof, Proof } from "./proof.js";
+
+export { HomeProof, Proof };
 
 const FIRST = 1000; // ms; the first try is spread over this, so that a restart is not met by everybody at once
 const LONGEST = 30_000; // ms; full jitter doubles up to here
 const PATIENCE = 10_000; // ms for a ticket and a welcome, and for any frame after a ping of ours
 const STEADY = 5000; // ms live before the next cut counts as a first one; else welcome-and-close would hammer
 const SUBSCRIPTIONS_A_FRAME = 100; // well under the gateway's 64 KB
-
-/** The proof rule for one channel: what a frame means, given the positions held. Pure; held to tests/vectors. */
-export class Proof {
-  constructor(channel) {
-    Object.assign(this, { channel, epoch: null, mine: null, id: null, state: "ended" });
-  }
-
-  /** A subscribe request with this id was sent, from `since` ({epoch, seq}) or, with null, from now on. */
-  ask(id, since) {
-    Object.assign(this, { id, state: "pending", epoch: since?.epoch ?? null, mine: since ? [...since.seq] : null });
-  }
-
-  /** @returns {"apply"|"drop"|"gap"|"ignore"|"live"|"mark"|"reset"} what the receiver has to do */
-  take(frame) {
-    if (frame.type === "mark") {
-      if (this.state !== "live" || this.mine[frame.log] === undefined) return "ignore";
-      this.mine[frame.log] = Math.max(this.mine[frame.log], frame.seq);
-      return "mark";
-    }
-    if (frame.channel !== this.channel || this.state === "ended") return "ignore";
-    if (frame.type === "reset") {
-      Object.assign(this, { state: "ended", mine: null, id: null });
-      return "reset";
-    }
-    if (frame.type === "subscribed" && frame.id === this.id) {
-      const mine = frame.as_of.seq.map((seq, log) => Math.max(seq, this.mine?.[log] ?? 0));
-      Object.assign(this, { state: "live", epoch: frame.as_of.epoch, mine });
-      return "live";
-    }
-    const mine = frame.type === "event" ? this.mine?.[frame.log] : undefined;
-    if (mine === undefined) return "ignore";
-    if (frame.seq <= mine) return "drop";
-    if (frame.prev <= mine) {
-      this.mine[frame.log] = frame.seq;
-      return "apply";
-    }
-    if (this.state === "pending") return "ignore"; // the replay brings it
-    Object.assign(this, { state: "pending", id: null }); // no answer to an older request may end this
-    return "gap";
-  }
-
-  /** Where to ask from: what is held, or null. */
-  get since() {
-    return this.mine && { epoch: this.epoch, seq: [...this.mine] };
-  }
-}
 
 /** How long to wait before try number `failures` (0: the first), in ms; `random` gives [0, 1). */
 export function backoff(failures, random = Math.random) {
@@ -70,7 +30,7 @@ export class Live {
   #url; #ticket; #onstate; #random;
   #socket = null; #turn = 0; #closed = false; #state = { state: "connecting" };
   #failures = 0; #since = 0; #heard = 0; #interval = 25_000;
-  #timers = {}; #subscriptions = new Map(); #unsent = new Set(); #nextId = 1; #slot = false;
+  #timers = {}; #subscriptions = new Map(); #unsent = new Set(); #left = new Set(); #nextId = 1; #slot = false;
 
   /**
    * `url`: ws:// or wss:// of /v1/live. `ticket`: called before each connection and renewal; gives a ticket or
@@ -78,9 +38,7 @@ export class Live {
    */
   constructor({ url, ticket = async () => null, onstate = () => {}, random = Math.random }) {
     [this.#url, this.#ticket, this.#onstate, this.#random] = [url, ticket, onstate, random];
-    globalThis.addEventListener?.("online", this.#hasten);
-    globalThis.addEventListener?.("offline", this.#look);
-    globalThis.document?.addEventListener("visibilitychange", this.#look);
+    this.#listen("addEventListener");
     this.#connect();
   }
 
@@ -95,14 +53,14 @@ export class Live {
 
   /** Follow `channel` from `since`; a second subscription to it replaces the first. Returns how to stop. */
   subscribe(channel, since, handlers) {
-    const subscription = { proof: new Proof(channel), handlers };
+    const subscription = { proof: channel === "home" ? new HomeProof("home") : new Proof(channel), handlers };
     subscription.proof.ask(null, since);
     this.#subscriptions.set(channel, subscription);
     this.#sendLater(subscription);
     return () => {
       if (this.#subscriptions.get(channel) !== subscription) return;
       this.#subscriptions.delete(channel);
-      this.#send({ type: "unsubscribe", id: this.#nextId++, channels: [channel] });
+      this.#leaveLater(channel);
     };
   }
 
@@ -119,9 +77,12 @@ export class Live {
     this.#closed = true;
     this.#drop(1000);
     this.#subscriptions.clear();
-    globalThis.removeEventListener?.("online", this.#hasten);
-    globalThis.removeEventListener?.("offline", this.#look);
-    globalThis.document?.removeEventListener("visibilitychange", this.#look);
+    this.#listen("removeEventListener");
+  }
+
+  #listen(how) {
+    for (const told of ["online", "offline"]) globalThis[how]?.(told, this.#look);
+    globalThis.document?.[how]("visibilitychange", this.#look);
   }
 
   #say(state) {
@@ -154,6 +115,7 @@ export class Live {
 
   #hello(token) {
     this.#unsent.clear();
+    this.#left.clear();
     const id = this.#nextId++;
     const all = [...this.#subscriptions.values()].filter(({ proof }) => proof.state !== "ended");
     const hello = { type: "hello", id, subscribe: all.splice(0, SUBSCRIPTIONS_A_FRAME).map((s) => asked(s, id)) };
@@ -161,20 +123,28 @@ export class Live {
     for (const subscription of all) this.#sendLater(subscription);
   }
 
-  // One frame for everything asked in the same turn: the gateway takes 20 messages a second.
+  // One frame for everything asked or left in the same turn: the gateway takes 20 messages a second.
   #sendLater(subscription) {
-    if (this.#unsent.size === 0) queueMicrotask(() => this.#sendAsked());
+    if (this.#unsent.size + this.#left.size === 0) queueMicrotask(() => this.#sendAsked());
     this.#unsent.add(subscription);
   }
 
+  #leaveLater(channel) {
+    if (this.#unsent.size + this.#left.size === 0) queueMicrotask(() => this.#sendAsked());
+    this.#left.add(channel);
+  }
+
   #sendAsked() {
+    const channels = [...this.#left].filter((channel) => !this.#subscriptions.has(channel));
     const waiting = [...this.#unsent].filter((s) => this.#subscriptions.get(s.proof.channel) === s);
     this.#unsent.clear();
+    this.#left.clear();
     if (this.#socket?.readyState !== 1) return; // the hello will bring them
+    if (channels.length) this.#send({ type: "unsubscribe", id: this.#nextId++, channels });
     while (waiting.length) {
       const id = this.#nextId++;
-      const channels = waiting.splice(0, SUBSCRIPTIONS_A_FRAME).map((s) => asked(s, id));
-      this.#send({ type: "subscribe", id, channels });
+      const asking = waiting.splice(0, SUBSCRIPTIONS_A_FRAME).map((s) => asked(s, id));
+      this.#send({ type: "subscribe", id, channels: asking });
     }
   }
 
@@ -183,12 +153,12 @@ export class Live {
   }
 
   #take(data) {
-    this.#heard = Date.now();
+    this.#heard = performance.now();
     const frame = JSON.parse(data);
     switch (frame.type) {
       case "welcome":
         clearTimeout(this.#timers.patience);
-        this.#since = Date.now();
+        this.#since = performance.now();
         this.#interval = (frame.ping_interval ?? 25) * 1000;
         this.#after("watch", this.#interval, this.#watch);
         return this.#say({ state: "live", session: frame.session });
@@ -207,9 +177,14 @@ export class Live {
     }
   }
 
+  // A channel may be followed by itself, by `home`, or by both.
   #judge(frame) {
-    const subscription = this.#subscriptions.get(frame.channel);
-    if (!subscription) return;
+    for (const subscription of new Set([frame.channel, "home"].map((name) => this.#subscriptions.get(name)))) {
+      if (subscription) this.#tell(subscription, frame);
+    }
+  }
+
+  #tell(subscription, frame) {
     const { proof, handlers } = subscription;
     if (frame.type === "now") return void handlers.now?.(frame);
     switch (proof.take(frame)) {
@@ -218,7 +193,10 @@ export class Live {
       case "gap":
         return this.#sendLater(subscription);
       case "live":
-        return void handlers.ready?.(frame.as_of);
+        for (const each of proof.caught ?? []) handlers.event?.(each.event, each);
+        return void handlers.ready?.(frame.as_of, frame.channels);
+      case "changed":
+        return void handlers.changed?.(frame);
       case "reset":
         this.#subscriptions.delete(frame.channel);
         return void handlers.reset?.(frame.reason);
@@ -248,17 +226,16 @@ export class Live {
 
   // Silence for a ping interval is asked about; silence after that is a dead connection that nobody told us of.
   #watch = () => {
-    const silent = Date.now() - this.#heard;
+    const silent = performance.now() - this.#heard;
     if (silent < this.#interval) return this.#after("watch", this.#interval - silent + 50, this.#watch);
     this.#send({ type: "ping", id: this.#nextId++ });
     const turn = this.#turn;
-    this.#after("watch", PATIENCE, () => (Date.now() - this.#heard > PATIENCE ? this.#lost(turn) : this.#watch()));
+    this.#after("watch", PATIENCE, () => (performance.now() - this.#heard > PATIENCE ? this.#lost(turn) : this.#watch()));
   };
 
   #lost(turn, code = 4003) {
     if (this.#closed || turn !== this.#turn) return;
-    if (this.#since && Date.now() - this.#since > STEADY) this.#failures = 0;
-    if (this.#slot) this.#failures = 0;
+    if (this.#slot || (this.#since && performance.now() - this.#since > STEADY)) this.#failures = 0;
     this.#drop(1000);
     if (code >= 4500 && code < 5000) return this.#say({ state: "stopped", code });
     const wait = backoff(this.#failures++, this.#random);
@@ -275,17 +252,16 @@ export class Live {
     this.#socket = null;
   }
 
-  #hasten = () => {
-    if (this.#state.state === "waiting" || this.#state.state === "offline") {
+  // Back from sleep or from behind another tab, or the network came or went: ask the socket rather than believe any of
+  // them, and don't wait for a timer that a hidden tab's browser may have put off.
+  #look = () => {
+    if (globalThis.document?.visibilityState === "hidden") return;
+    if (this.#state.state === "live") {
+      this.#heard = Math.min(this.#heard, performance.now() - this.#interval);
+      this.#watch();
+    } else if (this.#state.until && globalThis.navigator?.onLine !== false) {
       this.#after("retry", backoff(0, this.#random), () => this.#connect());
     }
-  };
-
-  // Back from sleep, or the network says it went: ask the socket rather than believe either.
-  #look = () => {
-    if (globalThis.document?.visibilityState === "hidden" || this.#state.state !== "live") return;
-    this.#heard = Math.min(this.#heard, Date.now() - this.#interval);
-    this.#watch();
   };
 }
 

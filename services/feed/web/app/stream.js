@@ -8,6 +8,7 @@ import { change, me, state } from "./store.js";
 import { signal } from "./ui.js";
 
 const AGAIN = 4000; // ms until a read that failed after a reset is tried again
+const LATER = 60_000; // ms until a subscription that was refused is asked for once more
 
 /** The connection, for the badge: see live.js. */
 export const connection = signal({ state: "connecting" });
@@ -39,13 +40,15 @@ export const notice = (type, act) => noticed.set(type, act);
 
 /**
  * Read, then follow `channel` from what the read was complete up to, for as long as the result is not called. `read`
- * puts what it found into the store and gives its `as_of`; it is called again after a reset. Throws what `read` throws.
+ * puts what it found into the store and gives its `as_of`; it is called again after a reset. `also`: live.js's handlers
+ * beside the folding, `ready` and `changed`. Throws what `read` throws.
  */
-export async function follow(channel, read) {
+export async function follow(channel, read, also = {}) {
   const asOf = await read();
   await isOpen;
   const reads = followed.get(channel) ?? new Set();
   followed.set(channel, reads.add(read));
+  others.set(channel, also);
   subscribe(channel, lowest(asOf, live.since(channel)));
   return () => {
     reads.delete(read);
@@ -63,14 +66,16 @@ export function cover(channel, asOf) {
 }
 
 const unsubscribers = new Map();
+const others = new Map(); // channel → handlers beside the folding
 
 function subscribe(channel, since) {
   const stop = live.subscribe(channel, since, {
+    ...others.get(channel),
     event(event, frame) {
       change(fold, event, frame, me.value?.id ?? null);
       noticed.get(event.type)?.(event);
     },
-    reset: (reason) => reason !== "forbidden" && readAgain(channel),
+    reset: (reason) => reason !== "forbidden" && readAgain(channel, reason === "refused" ? LATER : undefined),
   });
   unsubscribers.set(channel, stop);
 }

@@ -1,20 +1,22 @@
 // Topics and their feeds: reading, following, joining.
 
 import { call, get, lowest, withQuery } from "./api.js";
-import { keepFeed, keepOlder, keepTopic } from "./fold.js";
+import { fold, keepFeed, keepOlder, keepTopic } from "./fold.js";
 import { notePresence } from "./session.js";
-import { change, state } from "./store.js";
+import { change, me, state } from "./store.js";
 import { cover, follow } from "./stream.js";
 import { signal } from "./ui.js";
 
 const PAGES_AGAIN = 5; // pages read again at most after a reset; what lies deeper is asked for anew
-const LISTED = 60; // topics whose counts the home page keeps live; the gateway allows 128 channels
+const PAGE = 30; // topics in a part of the list; the gateway allows 128 channels, and most have their own topics
+const OWN = 60; // of one's own topics, the most that are read one by one because no list has shown them yet
 
-/** Slugs in the order the server lists them; null until read. */
+/** {slugs, next}: topics in the order the server lists them, as far as they were read; null until then. */
 export const listed = signal(null);
 
 const path = (slug) => `/v1/topics/${encodeURIComponent(slug)}`;
 const channel = (slug) => `topic:${slug}`;
+const slugOf = (name) => name.slice("topic:".length);
 export const feedKey = (slug, { sort, kind }) => [slug, sort ?? "", kind ?? ""].join("|");
 
 /** A topic's header, kept live. Gives how to stop; throws Problem. `onslug` learns the topic's own slug. */
@@ -53,30 +55,63 @@ export async function showOlder(slug, order) {
   cover(channel(slug), asOf);
 }
 
-/** The topics as they are now. Gives what that is complete up to; throws Problem. */
+/** The first topics as they are now. Gives what that is complete up to; throws Problem. */
 export async function readTopics() {
-  const { data, asOf } = await get("/v1/topics");
-  for (const topic of data.items) change(keepTopic, topic);
-  listed.value = data.items.map(({ slug }) => slug);
+  const { data, asOf } = await get(withQuery("/v1/topics", { limit: PAGE }));
+  const slugs = list(data);
+  const further = listed.value?.slugs.slice(slugs.length).filter((slug) => !slugs.includes(slug)) ?? [];
+  listed.value = { slugs: [...slugs, ...further], next: further.length ? listed.value.next : data.next };
   return asOf;
 }
 
-/** The topics, the first of them with live counts. Gives how to stop; throws Problem. */
+/** The next topics of the list; their counts are as of now. Throws Problem. */
+export async function showMoreTopics() {
+  const { data } = await get(withQuery("/v1/topics", { limit: PAGE, before: listed.value.next }));
+  listed.value = { slugs: [...new Set([...listed.value.slugs, ...list(data)])], next: data.next };
+}
+
+function list({ items }) {
+  for (const topic of items) change(keepTopic, topic);
+  return items.map(({ slug }) => slug);
+}
+
+/** The topics with live counts: one's own by `home`, of the others the first. Gives how to stop; throws Problem. */
 export async function openTopics() {
   const asOf = await readTopics();
-  // One read serves all: each channel goes on from it, and reads its own header after a reset.
-  const stops = await Promise.all(listed.value.slice(0, LISTED).map((slug) => {
-    let first = asOf;
-    return follow(channel(slug), async () => {
-      const given = first;
-      first = null;
-      if (given) return given;
-      const { data: topic, asOf: now } = await get(path(slug));
-      change(keepTopic, topic);
-      return now;
-    });
-  }));
+  const others = listed.value.slugs.slice(0, PAGE).filter((slug) => !state.value.topics[slug].joined);
+  const stops = await Promise.all([
+    ...others.map((slug) => follow(channel(slug), goingOn(asOf, () => readHeader(slug)))),
+    ...(me.value ? [follow("home", goingOn(asOf, readTopics), { ready: (_, channels) => readOwn(channels), changed })] : []),
+  ]);
   return () => stops.forEach((stop) => stop());
+}
+
+// One read serves all: each channel goes on from it, and reads for itself after a reset.
+function goingOn(asOf, read) {
+  let first = asOf;
+  return async () => {
+    const given = first ?? (await read());
+    first = null;
+    return given;
+  };
+}
+
+async function readHeader(slug) {
+  const { data, asOf } = await get(path(slug));
+  change(keepTopic, data);
+  return asOf;
+}
+
+// One's own topics may stand far down in the list of all.
+function readOwn(channels) {
+  const missing = channels.map(slugOf).filter((slug) => !state.value.topics[slug]?.joined);
+  return Promise.allSettled(missing.slice(0, OWN).map(readHeader));
+}
+
+// Joined or left in another tab. Read after the news of it: so nothing lies between the header and what is followed.
+function changed({ added, removed }) {
+  for (const topic of removed.map(slugOf)) change(fold, { type: "membership.changed", topic, joined: false }, null, null);
+  Promise.allSettled(added.map(slugOf).map(readHeader));
 }
 
 /** Join or leave; shown at once, taken back when it fails. Throws Problem. */

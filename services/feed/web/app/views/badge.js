@@ -7,7 +7,7 @@ import { html, useEffect, useState } from "../ui.js";
 export function words({ state, until }, now) {
   if (state === "live") return "Live";
   if (state === "offline" || state === "stopped") return "Offline, showing what we have";
-  const seconds = state === "waiting" ? Math.ceil((until - now) / 1000) : 0;
+  const seconds = state === "waiting" ? Math.min(30, Math.ceil((until - now) / 1000)) : 0; // clocks may jump
   return seconds > 0 ? `Reconnecting in ${seconds} s` : "Connecting";
 }
 

@@ -1,12 +1,12 @@
 // The first page: the topics, one's own before the others.
 
 import { go, postPath, topicPath } from "../router.js";
-import { state, visit } from "../store.js";
+import { me, state, visit } from "../store.js";
 import { plural } from "../text.js";
-import { listed, openTopics, readTopics } from "../topics.js";
+import { listed, openTopics, readTopics, showMoreTopics } from "../topics.js";
 import { html, useEffect } from "../ui.js";
 import { Compose } from "./compose.js";
-import { Empty, Failed, Skeleton, useLoad } from "./states.js";
+import { Empty, Failed, Skeleton, Trouble, useAction, useLoad } from "./states.js";
 
 export function HomePage() {
   const { status, problem, again } = useLoad(openTopics, [visit.value]);
@@ -20,15 +20,18 @@ export function HomePage() {
 }
 
 function Listing({ status, problem, again }) {
+  const more = useAction();
   if (!listed.value && status === "failed") return html`<${Failed} what="the topics" problem=${problem} again=${again} />`;
   if (!listed.value) return html`<${Skeleton} kind="line" count=${6} label="Loading topics" />`;
-  const topics = listed.value.map((slug) => state.value.topics[slug]).filter(Boolean);
-  if (!topics.length) return html`<${Empty} title="No topics yet.">Write a post with a #tag in it, and its topic begins.<//>`;
-  const own = topics.filter(({ joined }) => joined);
-  const others = topics.filter(({ joined }) => !joined);
+  const { topics } = state.value;
+  const own = me.value ? Object.values(topics).filter(({ joined }) => joined).sort((a, b) => a.name.localeCompare(b.name)) : [];
+  const others = listed.value.slugs.map((slug) => topics[slug]).filter((topic) => topic && !own.includes(topic));
+  if (!own.length && !others.length) return html`<${Empty} title="No topics yet.">Write a post with a #tag in it, and its topic begins.<//>`;
   return html`
     ${own.length > 0 && html`<${List} title="Your topics" topics=${own} />`}
-    ${others.length > 0 && html`<${List} title=${own.length ? "More topics" : "All topics"} topics=${others} />`}`;
+    ${others.length > 0 && html`<${List} title=${own.length ? "More topics" : "All topics"} topics=${others} />`}
+    <${Trouble} problem=${more.problem}>We couldn't load more.<//>
+    ${listed.value.next && html`<button type="button" class="quiet older" disabled=${more.busy} onClick=${() => more.run(showMoreTopics)}>${more.busy ? "Loading" : "Show more topics"}</button>`}`;
 }
 
 function List({ title, topics }) {
@@ -47,7 +50,7 @@ const ASIDE = 8;
 export function Aside({ besides }) {
   // Read, not followed: that would bring every event of theirs.
   useLoad(() => (listed.peek() ? Promise.resolve() : readTopics().then(() => null)), [visit.value]);
-  const topics = (listed.value ?? []).filter((slug) => slug !== besides).map((slug) => state.value.topics[slug]).filter(Boolean);
+  const topics = (listed.value?.slugs ?? []).filter((slug) => slug !== besides).map((slug) => state.value.topics[slug]).filter(Boolean);
   if (!topics.length) return null;
   return html`<section aria-label="Other topics"><h2>Other topics</h2><ul>
     ${topics.slice(0, ASIDE).map((topic) => html`<li key=${topic.slug}><a href=${topicPath(topic.slug)}>${topic.name}</a> <span>${topic.people ? plural(topic.people, "person", "people") : plural(topic.posts, "post")}</span></li>`)}
