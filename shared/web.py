@@ -87,7 +87,11 @@ def problem_response(request: Request[Any, Any, Any], error: ChorusError) -> Res
 def on_chorus_error(request: Request[Any, Any, Any], error: ChorusError) -> Response[bytes]:
     """Answers what the rooms refuse."""
     if error.status >= 500:
-        log.error("request_failed", code=error.code, detail=error.detail, cause=repr(error.__cause__))
+        # A queue of ours that is full is refused on purpose; something behind us that failed is ours to mend.
+        full = error.status == 503 and error.__cause__ is None
+        (log.warning if full else log.error)(
+            "request_failed", code=error.code, detail=error.detail, cause=repr(error.__cause__)
+        )
     return problem_response(request, error)
 
 

@@ -112,7 +112,7 @@ async def test_a_form_that_is_not_one_is_refused_by_name(community: Community) -
     ada = await community.member()
     before = await community.row_counts()
     assert faults(await upload(ada, b"")) == {("file", "required")}
-    assert faults(await upload(ada, picture(), "x" * 1001)) == {("alt", "too_long")}
+    assert faults(await upload(ada, picture(), "x" * 1501)) == {("alt", "too_long")}
     assert faults(await upload(ada, picture(), "a\x07b")) == {("alt", "control_character")}
     assert faults(await upload(ada, picture(), b"\xff\xfe")) == {("alt", "encoding")}
     both = [("file", ("a.jpg", picture())), ("file", ("b.jpg", picture()))]

@@ -149,7 +149,12 @@ async def test_a_stale_version_changes_nothing(community: Community) -> None:
 
 async def test_an_edit_that_changes_nothing_changes_nothing(community: Community) -> None:
     ada = await community.member()
-    words = {"body": "As it is. #tea", "title": "Calm", "topics": ["Rest", "tea"], "content_warning": None}
+    words: dict[str, object] = {
+        "body": "As it is. #tea",
+        "title": "Calm",
+        "topics": ["Rest", "tea"],
+        "content_warning": None,
+    }
     post = made(await ada.call("POST", "/v1/posts", words))
     path, rows, last = f"/v1/posts/{post['id']}", await community.row_counts(), await community.last_event()
     same: list[dict[str, object]] = [{}, words, {"topics": ["REST", "T-e-a"]}, {"media": []}, {"title": "Calm"}]

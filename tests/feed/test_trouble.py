@@ -3,11 +3,16 @@
 from pathlib import Path
 
 import httpx
+import pytest
+from structlog.testing import capture_logs
 
 from services.embedded import Postgres
+from services.feed import app
+from services.feed.images import Darkroom
 from services.feed.settings import FeedSettings
 from tests.feed.community import Community, made, problem
 from tests.feed.conftest import SECRET, Serve, serving
+from tests.feed.test_media import picture
 from tests.servers import fresh_database, make_template
 
 
@@ -22,6 +27,19 @@ async def test_a_lock_that_is_not_had_in_time_is_busy_and_writes_nothing(communi
         assert int(refused.headers["retry-after"]) >= 1
     assert await community.row_counts() == before
     made(await ada.call("POST", "/v1/posts", {"body": "#held"}, headers={"Idempotency-Key": "k"}))
+
+
+async def test_too_many_photos_at_once_are_refused_with_a_warning(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "Darkroom", lambda: Darkroom(workers=1, waiting=-1))
+    community = await serve()
+    ada = await community.member()
+    with capture_logs() as lines:
+        refused = await ada.call("POST", "/v1/media", files={"file": ("p.jpg", picture())})
+    problem(refused, 503, "busy")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert [line["log_level"] for line in lines if line["event"] == "request_failed"] == ["warning"]
 
 
 async def test_without_postgres_every_read_says_so_and_the_feed_comes_back(

@@ -14,9 +14,6 @@ from shared.decoding import decode_body
 from shared.errors import Fault, Invalid
 from shared.ids import parse_id
 
-BODY_MAX = 5000
-LINE_MAX = 200
-"""Code points of a title and of a content warning: a line, on any screen a few."""
 TOPICS_MAX = 100
 MEDIA_MAX = 10
 
@@ -24,8 +21,11 @@ Check = Callable[[Any], list[Fault]]
 B = TypeVar("B", bound="Body")
 
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1, description="The version that you read.")]
-Words = Annotated[str, Meta(min_length=1, max_length=BODY_MAX, description="Taken exactly as it is.")]
-Line = Annotated[str, Meta(min_length=1, max_length=LINE_MAX)]
+Words = Annotated[
+    str, Meta(min_length=text.BODY_LENGTH[0], max_length=text.BODY_LENGTH[1], description="Taken exactly as it is.")
+]
+Title = Annotated[str, Meta(min_length=text.TITLE_LENGTH[0], max_length=text.TITLE_LENGTH[1])]
+ContentWarning = Annotated[str, Meta(min_length=text.WARNING_LENGTH[0], max_length=text.WARNING_LENGTH[1])]
 Id = Annotated[str, Meta(min_length=1, max_length=19, pattern="^[1-9][0-9]*$", description="An id.")]
 Tag = Annotated[str, Meta(min_length=1, max_length=text.MAX_TAG, description="A topic in any spelling.")]
 Tags = Annotated[list[Tag], Meta(max_length=TOPICS_MAX)]
@@ -62,11 +62,11 @@ class PostBody(Body, frozen=True, kw_only=True):
     """A new post."""
 
     body: Words
-    title: Line | None = None
+    title: Title | None = None
     kind: Literal["post", "story"] = "post"
     topics: Tags = []
     media: MediaIds = []
-    content_warning: Line | None = None
+    content_warning: ContentWarning | None = None
 
 
 class PostChange(Body, frozen=True, kw_only=True):
@@ -74,10 +74,10 @@ class PostChange(Body, frozen=True, kw_only=True):
 
     version: Version
     body: Words | UnsetType = UNSET
-    title: Line | UnsetType | None = UNSET
+    title: Title | UnsetType | None = UNSET
     topics: Tags | UnsetType = UNSET
     media: MediaIds | UnsetType = UNSET
-    content_warning: Line | UnsetType | None = UNSET
+    content_warning: ContentWarning | UnsetType | None = UNSET
 
 
 class CommentBody(Body, frozen=True, kw_only=True):
@@ -126,8 +126,8 @@ def ids(given: list[str]) -> list[int]:
     return [int(each) for each in given]
 
 
-def _text(field: str, maximum: int, *, single_line: bool = False) -> Check:
-    return lambda value: text.check_text(value, field=field, maximum=maximum, single_line=single_line)
+def _text(field: str, length: tuple[int, int], *, single_line: bool = False) -> Check:
+    return lambda value: text.check_text(value, field=field, maximum=length[1], single_line=single_line)
 
 
 def _topics(value: list[str]) -> list[Fault]:
@@ -151,21 +151,21 @@ def _id(field: str) -> Check:
 
 
 _POST: dict[str, Check] = {
-    "body": _text("body", BODY_MAX),
-    "title": _text("title", LINE_MAX, single_line=True),
+    "body": _text("body", text.BODY_LENGTH),
+    "title": _text("title", text.TITLE_LENGTH, single_line=True),
     "topics": _topics,
     "media": _media,
-    "content_warning": _text("content_warning", LINE_MAX, single_line=True),
+    "content_warning": _text("content_warning", text.WARNING_LENGTH, single_line=True),
 }
 _CHECKS: dict[type[Body], dict[str, Check]] = {
     SignUp: {
         "handle": text.check_handle,
         "display_name": text.check_display_name,
-        "password": _text("password", 200),
+        "password": _text("password", (1, 200)),
     },
-    SignIn: {"handle": _text("handle", 100, single_line=True), "password": _text("password", 200)},
+    SignIn: {"handle": _text("handle", (1, 100), single_line=True), "password": _text("password", (1, 200))},
     PostBody: _POST,
     PostChange: _POST,
-    CommentBody: {"body": _text("body", BODY_MAX), "parent": _id("parent")},
-    CommentChange: {"body": _text("body", BODY_MAX)},
+    CommentBody: {"body": _text("body", text.BODY_LENGTH), "parent": _id("parent")},
+    CommentChange: {"body": _text("body", text.BODY_LENGTH)},
 }

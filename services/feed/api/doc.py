@@ -89,6 +89,7 @@ class FeedLimits(msgspec.Struct, frozen=True, kw_only=True):
     body: int
     title: int
     content_warning: int
+    alt: int
     topics: int
     media: int
     media_bytes: int

@@ -18,8 +18,6 @@ from services.feed.images import MAX_BYTES, SIZES
 from shared.errors import Fault, Invalid, NotFound, TooLarge, TooMany, Unparsable, UnsupportedType
 from shared.wire import Media
 
-ALT_MAX = 1000
-"""Code points of an alternative text."""
 _ROUND = 64 * 1024
 """Bytes that a form may hold beside the photo."""
 _PARTS = 8
@@ -102,7 +100,7 @@ def _decoded(raw: bytes, faults: list[Fault]) -> str | None:
     except UnicodeDecodeError:
         faults.append(Fault(field="alt", code="encoding", detail="Send the text in UTF-8."))
         return None
-    faults += text.check_text(alt, field="alt", maximum=ALT_MAX)
+    faults += text.check_text(alt, field="alt", maximum=text.ALT_LENGTH[1])
     return alt
 
 

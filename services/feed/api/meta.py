@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Litestar, Response, get
 
-from services.feed import images, paging
+from services.feed import images, paging, text
 from services.feed.api import bodies
 from services.feed.api.answers import read_answer
 from services.feed.api.doc import Configuration, Doc, FeedLimits
@@ -25,9 +25,10 @@ async def config(request: Ask) -> Response[bytes]:
     """Where the live socket and notify are, the kinds of reaction, and what is taken at most."""
     context = context_of(request)
     limits = FeedLimits(
-        body=bodies.BODY_MAX,
-        title=bodies.LINE_MAX,
-        content_warning=bodies.LINE_MAX,
+        body=text.BODY_LENGTH[1],
+        title=text.TITLE_LENGTH[1],
+        content_warning=text.WARNING_LENGTH[1],
+        alt=text.ALT_LENGTH[1],
         topics=bodies.TOPICS_MAX,
         media=bodies.MEDIA_MAX,
         media_bytes=images.MAX_BYTES,

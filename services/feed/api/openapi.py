@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from litestar.routes import HTTPRoute
 
-from services.feed import images, paging
+from services.feed import images, paging, text
 from services.feed.api.doc import Doc
 from shared.errors import ChorusError, MethodNotAllowed
 from shared.web import Problem
@@ -48,8 +48,12 @@ _PHOTO = {
     "type": "object",
     "required": ["file"],
     "properties": {
-        "file": {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP or GIF, at most 12 MB."},
-        "alt": {"type": "string", "maxLength": 1000, "description": "The photo in words."},
+        "file": {
+            "type": "string",
+            "format": "binary",
+            "description": f"JPEG, PNG, WebP or GIF, at most {images.MAX_BYTES // 1_048_576} MB.",
+        },
+        "alt": {"type": "string", "maxLength": text.ALT_LENGTH[1], "description": "The photo in words."},
     },
     "additionalProperties": False,
 }
