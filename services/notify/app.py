@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from services.notify import asyncapi
 from services.notify.inbox.api import cors, inbox_routes
 from services.notify.inbox.notifier import Notifier
 from services.notify.live.codes import MARK_INTERVAL, Close
@@ -53,6 +54,13 @@ _OPENAPI = OpenAPIConfig(
 def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """The document at the place where the feed has its own."""
     return request.app.openapi_schema.to_schema()
+
+
+@get("/asyncapi.json", include_in_schema=False, sync_to_thread=False)
+def asyncapi_document(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    """The live contract for machines."""
+    settings: NotifySettings = request.app.state.settings
+    return asyncapi.document(settings.socket_url())
 
 
 class Notify:
@@ -112,7 +120,7 @@ class Notify:
 
     def _litestar(self) -> Litestar:
         return Litestar(
-            route_handlers=[*inbox_routes, openapi, *health_routes(self.broken)],
+            route_handlers=[*inbox_routes, openapi, asyncapi_document, *health_routes(self.broken)],
             lifespan=[self._lifespan],
             exception_handlers=EXCEPTION_HANDLERS,
             cors_config=cors(self.settings),

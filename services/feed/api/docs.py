@@ -14,7 +14,8 @@ def calls_page(document: dict[str, Any]) -> str:
         for method, operation in operations.items()
     ]
     lead = f"<p>{escape(document['info']['description'])}</p>"
-    lead += '<p>The same for machines: <a href="/openapi.json">openapi.json</a>. <a href="/docs/errors">Errors</a>.</p>'
+    lead += '<p>The same for machines: <a href="/openapi.json">openapi.json</a>. <a href="/docs/errors">Errors</a>. '
+    lead += "The live contract for machines: <code>/asyncapi.json</code> of notify.</p>"
     return _page("The feed's calls", lead + "".join(sections))
 
 
