@@ -136,16 +136,23 @@ class Notifier:
                     await self._follow_tail(log_number, tail)
 
     async def _follow_tail(self, log_number: int, tail: Tail) -> None:
+        passed: list[Entry] = []
         moved_at = 0.0
-        async for batch in tail:
-            for first in range(0, len(batch), BATCH):
-                part = batch[first : first + BATCH]
+        while True:
+            try:
+                async with asyncio.timeout(IDLE_MOVE if passed else None):
+                    batch = await anext(tail)
+            except TimeoutError:  # nothing more came: those passed over are handled, and the cursor says so
+                batch = []
+            for first in range(0, len(batch) or 1, BATCH):
+                part = batch[first : first + BATCH] or passed
                 concerns = any(concerns_inboxes(entry.type, entry.payload, entry.at) for entry in part)
                 if not concerns and time.monotonic() - moved_at < IDLE_MOVE:
+                    passed = part[-1:]
                     continue
                 settle = partial(self._settle, log_number, part, tail.position.epoch)
                 await _patiently(settle, "notifier_held", log=log_number, seq=part[0].seq)
-                moved_at = time.monotonic()
+                passed, moved_at = [], time.monotonic()
 
     async def _settle(self, log_number: int, entries: Sequence[Entry], epoch: int) -> None:
         while not await self.handle(log_number, entries, epoch):  # noqa: ASYNC110 - led by another process

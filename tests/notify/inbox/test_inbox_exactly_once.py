@@ -288,3 +288,13 @@ async def test_posts_that_mention_nobody_cost_the_cursor_no_write_each(community
     concerning = [concerns_inboxes(entry.type, entry.payload, entry.at) for entry in entries]
     assert concerning == [False] * len(posts) + [True]
     assert concerns_inboxes("post.created", b"{}", entries[0].at), "what can't be read has to be parked"
+
+
+async def test_the_cursor_passes_what_concerns_nobody_once_the_log_is_idle(community: Community, pool: Pool) -> None:
+    (ann,) = await community.members(["ann"])
+    async with running(Notifier(pool)):
+        for _ in range(3):
+            await community.post(ann)
+            await community.number()
+        behind = "select count(*) from eventlog.head h join notify.cursor c using (log) where c.seq < h.seq"
+        await until(lambda: pool.fetchval(f"select ({behind}) = 0 and exists (select from notify.cursor)"))
