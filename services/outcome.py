@@ -1,9 +1,12 @@
 """How a command ends: exit codes, and errors in words. Commands raise; nobody else calls sys.exit."""
 
+from collections.abc import Callable
+
 from shared.errors import ChorusError
 from shared.settings import SettingsError
 
 DONE, FAILED, USAGE, INVALID, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 4, 130
+_UVICORN_DID_NOT_START = 3
 
 
 def exit_code(error: Exception) -> int | None:
@@ -14,6 +17,7 @@ def exit_code(error: Exception) -> int | None:
 
     from services.embedded import EngineUnavailable
     from services.installation import InUse
+    from services.reaching import Unreachable
     from services.supervisor import Failed
     from shared.listening import PortTaken
 
@@ -27,13 +31,14 @@ def exit_code(error: Exception) -> int | None:
         EngineUnavailable,
         InUse,
         PortTaken,
+        Unreachable,
         redis.ConnectionError,
+        redis.TimeoutError,
         asyncpg.PostgresConnectionError,
         asyncpg.CannotConnectNowError,
         asyncpg.InvalidCatalogNameError,
         asyncpg.InvalidAuthorizationSpecificationError,
-        ConnectionError,
-        PermissionError,
+        OSError,  # a name that nobody knows, a folder that isn't there, a disk that is full: never a bug of ours
     )
     return UNAVAILABLE if isinstance(error, unavailable) else None
 
@@ -45,4 +50,15 @@ def explain(error: Exception) -> str:
         return "\n".join([error.detail, *faults, error.remedy])
     if isinstance(error, SettingsError):
         return "\n".join(["these settings don't work:", *(f"  {fault}" for fault in error.faults)])
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}."
     return str(error) or type(error).__name__
+
+
+def serve(run: Callable[[], int | None]) -> int:
+    """The exit code of a service. uvicorn leaves a failed start with 3, which would say here that the input is invalid,
+    and keep a supervisor from trying again."""
+    try:
+        return run() or DONE
+    except SystemExit as ended:
+        return UNAVAILABLE if ended.code == _UVICORN_DID_NOT_START else int(ended.code or DONE)

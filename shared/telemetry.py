@@ -6,6 +6,7 @@ fields; ids are. Metrics stand beside the code that moves them, in prometheus_cl
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -67,7 +68,7 @@ def _name(service: str) -> Any:
     return add
 
 
-def _in_a_word(_logger: Any, _method: str, line: dict[str, Any]) -> dict[str, Any]:
+def _in_a_word(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """The driver's pool logs each failed try to reconnect with its whole traceback; the error's name says as much."""
     record: logging.LogRecord = line["_record"]
     if record.name.startswith("asyncpg") and record.exc_info:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from services.outcome import DONE
+from services.outcome import DONE, INVALID
 
 if TYPE_CHECKING:
     from services.feed.archive.exporting import Exported
@@ -30,6 +30,9 @@ def command(file: Path | None, archive: str | None, as_json: bool) -> int:
     from services.progress import progress
 
     settings = settings_from(reachable(os.environ))
+    if file is not None and not os.access(file.absolute().parent, os.W_OK | os.X_OK):
+        click.echo(f"{file.absolute().parent} is no folder that can be written to.", err=True)
+        return INVALID
     with progress(shown=file is not None and not as_json) as report:
         exported = asyncio.run(_export(settings, archive, file, report))
     _tell(exported, file, as_json)

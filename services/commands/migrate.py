@@ -12,12 +12,20 @@ import click
 def command(as_json: bool) -> None:
     """Bring the database to the newest schema. Safe to repeat, and to run twice at once."""
     from services.installation import reachable
+    from services.reaching import postgres
     from shared.eventlog.installation import initialise
     from shared.postgres import migrate
     from shared.settings import Common, load
 
     settings = load(Common, reachable(os.environ), require=("database_url",))
-    applied = asyncio.run(migrate(settings.postgres_direct()))
-    asyncio.run(initialise(settings.postgres_direct(), settings.logs))
+    url = settings.postgres_direct()
+
+    async def work() -> list[str]:
+        await (await postgres(url, "CHORUS_DIRECT_DATABASE_URL, else CHORUS_DATABASE_URL,")).close()
+        applied = await migrate(url)
+        await initialise(url, settings.logs)
+        return applied
+
+    applied = asyncio.run(work())
     shown = f"Applied: {', '.join(applied)}." if applied else "Nothing to apply: the schema is the newest."
     click.echo(json.dumps({"applied": applied}) if as_json else shown)
