@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from services.embedded import Postgres, Redis, servers_folder
+from services.feed.settings import FeedSettings
 from services.installation import Installation
+from services.notify.settings import NotifySettings
 from services.supervisor import Failed, Say, Supervisor
 from shared.listening import PortTaken, is_free
-from shared.settings import Common, described, load
+from shared.settings import Common, SettingsError, described, load
 
 READY_TIMEOUT = 60.0
 _SPREAD = 200
@@ -37,7 +39,7 @@ class Up:
     def __init__(self, environ: Mapping[str, str], say: Say) -> None:
         self._environ = environ
         self._say = say
-        self._settings = load(UpSettings, environ)
+        self._settings = _settings(environ)
         self._installation = Installation.hold(Path(self._settings.data_dir))
         self._supervisor = Supervisor(say, self._tell)
         self._own: dict[str, str] = {}
@@ -179,6 +181,19 @@ class Up:
                 "settings": self._own,
             }
         )
+
+
+def _settings(environ: Mapping[str, str]) -> UpSettings:
+    """Ours, once those of every service hold too: a fault is told before anything starts, not by whoever meets it."""
+    faults: dict[str, None] = {}
+    for kind in (UpSettings, FeedSettings, NotifySettings):
+        try:
+            load(kind, environ)
+        except SettingsError as error:
+            faults |= dict.fromkeys(error.faults)
+    if faults:
+        raise SettingsError(list(faults))
+    return load(UpSettings, environ)
 
 
 def _answer(asked: "asyncio.Future[int]", number: int) -> None:

@@ -29,6 +29,14 @@ def described(text: str, **bounds: Any) -> msgspec.Meta:
     return msgspec.Meta(description=text, **bounds)
 
 
+_SCHEMES = {
+    **dict.fromkeys(("database_url", "notify_database_url", "direct_database_url"), ("postgresql", "postgres")),
+    "redis_url": ("redis", "rediss", "unix"),
+    "public_url": ("http", "https"),
+    "live_url": ("ws", "wss"),
+}
+"""What addresses may start with: anything else would be found out by whoever connects first, in the driver's words."""
+
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
@@ -134,7 +142,10 @@ def load(settings: type[S], environ: Mapping[str, str], *, require: tuple[str, .
         try:
             values[field.name] = msgspec.convert(_split(raw, hints[field.name]), hints[field.name], strict=False)
         except msgspec.ValidationError as error:
-            faults.append(f"{name}: {error}.")
+            faults.append(f"{name}: {_in_words(str(error))}.")
+    for name, schemes in _SCHEMES.items():
+        if (given := values.get(name)) and given.partition("://")[0] not in schemes:
+            faults.append(f"{PREFIX}{name.upper()} must start with {' or '.join(f'{each}://' for each in schemes)}.")
     if 0 < len(values.get("secret_key", "")) < 32:
         faults.append(f"{PREFIX}SECRET_KEY must have at least 32 characters.")
     try:
@@ -144,6 +155,14 @@ def load(settings: type[S], environ: Mapping[str, str], *, require: tuple[str, .
     if faults:
         raise SettingsError(faults)
     return settings(**values)
+
+
+def _in_words(fault: str) -> str:
+    """A fault without the names of Python's types: who reads it wrote an environment variable."""
+    for kind, word in (("`int`", "a whole number"), ("`float`", "a number")):
+        fault = fault.replace(kind, word).replace(f"Expected {word} >", f"Expected {word}, >")
+        fault = fault.replace(f"Expected {word} <", f"Expected {word}, <")
+    return fault.removesuffix(", got `str`")
 
 
 def _split(raw: str, hint: Any) -> Any:

@@ -38,3 +38,21 @@ def test_lists_are_comma_separated() -> None:
 
 def test_the_table_in_the_readme_is_the_codes_own() -> None:
     assert markdown() in README.read_text(encoding="utf-8"), "run `make docs`"
+
+
+def test_an_address_of_another_kind_is_named_without_being_shown() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(FeedSettings, {"CHORUS_DATABASE_URL": "mysql://me:hunter2@db/x", "CHORUS_REDIS_URL": "localhost"})
+    assert caught.value.faults == [
+        "CHORUS_DATABASE_URL must start with postgresql:// or postgres://.",
+        "CHORUS_REDIS_URL must start with redis:// or rediss:// or unix://.",
+    ]
+
+
+def test_faults_speak_of_numbers_and_not_of_python() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(NotifySettings, {"CHORUS_FEED_PORT": "many", "CHORUS_DRAIN": "-1"})
+    assert caught.value.faults == [
+        "CHORUS_FEED_PORT: Expected a whole number.",
+        "CHORUS_DRAIN: Expected a number, >= 0.0.",
+    ]
