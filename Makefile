@@ -4,10 +4,10 @@ ARGS ?=
 BIN := .venv/bin
 WORKERS ?= 2
 
-.PHONY: up test test-long lint bench docs lock
+.PHONY: up test test-long lint bench docs lock mutants
 
 up: .venv/installed
-	@$(BIN)/chorus up $(ARGS) || [ $$? -eq 130 ] # Ctrl-C is how one stops it
+	@$(BIN)/chorus up $(ARGS) || { code=$$?; [ $$code -eq 130 ] || exit $$code; } # Ctrl-C is how one stops it
 
 test: .venv/installed-dev
 	@$(BIN)/pytest -n $(WORKERS) -m "not long" $(ARGS)
@@ -22,6 +22,10 @@ lint: .venv/installed-dev
 
 bench: .venv/installed
 	@$(BIN)/chorus bench $(ARGS)
+
+# Breaks the code on purpose, in a copy, and shows which test notices; ARGS=--write renews the README's table.
+mutants: .venv/installed-dev
+	@$(BIN)/python -m tests.mutants.run $(ARGS)
 
 # The tables of the README that are made from the code.
 docs: .venv/installed
