@@ -20,6 +20,10 @@ class InUse(Exception):
     """Another `chorus up` runs on this data folder."""
 
 
+class Unusable(Exception):
+    """The data folder can't be made or written by this account."""
+
+
 class Installation:
     """A data folder, held by this process until `release` or its death; `run.json` in it tells others."""
 
@@ -29,12 +33,16 @@ class Installation:
 
     @classmethod
     def hold(cls, folder: Path) -> "Installation":
-        """Take the data folder, making it if need be. Raises InUse, naming who has it, and OSError."""
+        """Take the data folder, making it if need be. Raises InUse, naming who has it, and Unusable."""
         folder = folder.absolute()
-        if not folder.exists():
-            # Root's servers run under another account, which has to pass through to its own folder.
-            folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True)
-        lock = (folder / "lock").open("a")
+        try:
+            if not folder.exists():
+                # Root's servers run under another account, which has to pass through to its own folder.
+                folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True)
+            lock = (folder / "lock").open("a")
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise Unusable(f"The data folder {folder} can't be written: {why}. Set CHORUS_DATA_DIR.") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

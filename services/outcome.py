@@ -16,7 +16,7 @@ def exit_code(error: Exception) -> int | None:
     import redis
 
     from services.embedded import EngineUnavailable
-    from services.installation import InUse
+    from services.installation import InUse, Unusable
     from services.reaching import Unreachable
     from services.supervisor import Failed
     from shared.listening import PortTaken
@@ -32,6 +32,7 @@ def exit_code(error: Exception) -> int | None:
         InUse,
         PortTaken,
         Unreachable,
+        Unusable,
         redis.ConnectionError,
         redis.TimeoutError,
         asyncpg.PostgresConnectionError,

@@ -6,6 +6,7 @@ Ready means that *our* child wrote "ready" into *our* data folder: a port that a
 
 import contextlib
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -112,6 +113,11 @@ class Postgres:
 
     def _make(self) -> None:
         """initdb beside, then renamed: a half-made data folder never looks like a whole one."""
+        if self._account is None and not _has_a_name(os.geteuid()):
+            raise EngineUnavailable(
+                f"Postgres can't be made by user {os.geteuid()}, which has no entry in the system's list of users: "
+                "run Chorus as one that has, or set CHORUS_DATABASE_URL."
+            )
         new = self.data.with_name("data.new")
         shutil.rmtree(new, ignore_errors=True)
         tool = str(self.engine.program.with_name("initdb"))
@@ -171,6 +177,14 @@ class Postgres:
                     gone(pid, identity, 5)
             else:
                 pid_file.unlink()
+
+
+def _has_a_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def _says_ready(pid_file: Path, pid: int) -> bool:

@@ -68,6 +68,15 @@ def test_a_setting_that_only_notify_reads_stops_up_before_anything_starts(tmp_pa
     assert not (tmp_path / "data").exists()
 
 
+def test_a_data_folder_that_cannot_be_written_is_named_with_its_setting(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    done = chorus(tmp_path, "up")
+    assert done.returncode == 4
+    assert done.stderr == f"chorus: The data folder {tmp_path / 'data'} can't be written: not a directory. " + (
+        "Set CHORUS_DATA_DIR.\n"
+    )
+
+
 def test_a_port_that_is_taken_is_named(tmp_path: Path, database: Database) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
