@@ -14,5 +14,10 @@ class NotifySettings(Common, frozen=True, kw_only=True):
     ping_interval: Annotated[float, described("Seconds between the gateway's pings.", ge=1, le=120)] = 25.0
     sockets_per_address: Annotated[int, described("Live sockets that one address may hold.", ge=1)] = 20_000
     write_buffer: Annotated[
-        int, described("Bytes waiting for one socket before it falls behind.", ge=16_384, le=16_777_216)
-    ] = 262_144
+        int,
+        described(
+            "Bytes that may wait for one socket; slower readers fall behind and catch up.",
+            ge=16_384,
+            le=16_777_216,
+        ),
+    ] = 65_536

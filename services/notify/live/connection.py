@@ -99,13 +99,13 @@ class Connection:
         elif isinstance(request, Renew):
             await self._renew(session, request, credentials)
         elif isinstance(request, Ping):
-            self.protocol.write(encode(Pong(id=request.id)))
+            self.protocol.tell(encode(Pong(id=request.id)))
 
     def refuse(self, refused: Refused) -> None:
         """Answers with an `error`."""
         metrics.ERRORS.labels(refused.code).inc()
         frame = ErrorFrame(id=refused.request_id, code=refused.code, detail=str(refused)[:500], channel=refused.channel)
-        self.protocol.write(encode(frame))
+        self.protocol.tell(encode(frame))
 
     async def _hello(self, session: Session, hello: Hello, credentials: Credentials) -> None:
         hub = self._generation.hub
@@ -126,7 +126,7 @@ class Connection:
             expires_in=expires_in,
             limits=LIMITS,
         )
-        self.protocol.write(encode(welcome))
+        self.protocol.tell(encode(welcome))
         hub.enter(session)  # not before: no mark may go ahead of the welcome
         self._subscribe(session, asked_of(hello), hello.id)
 
@@ -147,11 +147,15 @@ class Connection:
                 generation.start(session, each.channel, request_id, since)
 
     def _unsubscribe(self, session: Session, request: Unsubscribe) -> None:
-        for name in request.channels:
+        names = list(dict.fromkeys(name for name in request.channels if parse_channel(name) is not None))
+        if len(names) > MAX_SUBSCRIPTIONS:
+            detail = f"A session follows {MAX_SUBSCRIPTIONS} at most."
+            raise Refused("too_many_subscriptions", detail, request.id)
+        for name in names:
             subscription = session.subscriptions.get(name)
             if subscription is not None:
                 self._generation.hub.drop(session, subscription)
-        self.protocol.write(encode(Unsubscribed(id=request.id, channels=list(request.channels))))
+        self.protocol.tell(encode(Unsubscribed(id=request.id, channels=names)))
 
     async def _renew(self, session: Session, request: Renew, credentials: Credentials) -> None:
         if session.account_id is None:
@@ -172,7 +176,7 @@ class Connection:
             raise Refused("bad_credentials", "The credentials are not valid or have ended.", request.id) from None
         expires_in = self._expires_in(principal)
         self._expire_in(expires_in)
-        self.protocol.write(encode(Renewed(id=request.id, expires_in=expires_in)))
+        self.protocol.tell(encode(Renewed(id=request.id, expires_in=expires_in)))
 
     def _expires_in(self, principal: Principal) -> float:
         if principal.kind == "ticket":
@@ -186,7 +190,7 @@ class Connection:
         self._expiry = self._loop.call_later(seconds - notice, self._announce_expiry, notice)
 
     def _announce_expiry(self, notice: float) -> None:
-        self.protocol.write(encode(Expiring(in_=round(notice, 1))))
+        self.protocol.tell(encode(Expiring(in_=round(notice, 1))))
         self._expiry = self._loop.call_later(notice, self.protocol.end, Close.EXPIRED)
 
     def _keep_alive(self) -> None:

@@ -1,18 +1,19 @@
 """Follows every log into a hub, epoch after epoch. What breaks an assumption ends `run`, and so the process."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import asyncpg
 from redis.asyncio import Redis
 
 from services.notify.live import metrics
 from services.notify.live.generation import Generation
+from services.notify.live.hub import FRAME
 from services.notify.live.ring import Ring
 from services.notify.settings import NotifySettings
 from shared.errors import Busy
 from shared.eventlog.cursor import head
-from shared.eventlog.entries import read_range
+from shared.eventlog.entries import Entry, read_range
 from shared.eventlog.position import Position
 from shared.eventlog.tail import EpochChanged, Tail
 from shared.postgres import Pool, acquire
@@ -83,7 +84,8 @@ class Follower:
                 for ring in rings
             ]
             log.info("ring_filled", epoch=cursor.epoch, entries=[len(ring) for ring in rings])
-            return Generation(self._pool, cursor.epoch, rings, self._known_head, self._mark_interval)
+            load = self._settings.write_buffer // 2
+            return Generation(self._pool, cursor.epoch, rings, self._known_head, self._mark_interval, load)
 
     async def _filled(self, number: int, last: int) -> Ring:
         first = max(last - self._settings.ring, 0)
@@ -111,7 +113,22 @@ class Follower:
             self.current = generation
 
     async def _take(self, generation: Generation, number: int, tail: Tail) -> None:
+        hub = generation.hub
         async for entries in tail:
-            generation.hub.take(number, entries)
-            metrics.LAG.labels(number).set(max(tail.pg_head - generation.hub.rings[number].end, 0))
+            for part in parts(entries, hub.load // 4):
+                await hub.room()
+                hub.take(number, part)
+            metrics.LAG.labels(number).set(max(tail.pg_head - hub.rings[number].end, 0))
         raise RuntimeError(f"the tail of log {number} ended")
+
+
+def parts(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
+    """`entries` in pieces whose frames have about `size` bytes, or of one entry."""
+    first = gathered = 0
+    for place, entry in enumerate(entries):
+        gathered += (len(entry.payload) + FRAME) * len(entry.channels)
+        if gathered >= size:
+            yield entries[first : place + 1]
+            first, gathered = place + 1, 0
+    if first < len(entries):
+        yield entries[first:]

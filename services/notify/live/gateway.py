@@ -104,6 +104,7 @@ class Gateway:
         assert self.credentials is not None  # noqa: S101 - set before the first socket
         clock = asyncio.get_running_loop().time
         while True:
+            await connection.protocol.drained()  # who does not read what we answer is not heard either
             message = await receive()
             if message["type"] == "websocket.disconnect":
                 if not connection.protocol.close_sent:

@@ -19,11 +19,18 @@ class Generation:
     """One epoch's live side. `run` keeps rounds, recoveries and marks going; `close` ends what `run` does not own."""
 
     def __init__(
-        self, pool: Pool, epoch: int, rings: Sequence[Ring], known_head: Callable[[int], int], mark_interval: float
+        self,
+        pool: Pool,
+        epoch: int,
+        rings: Sequence[Ring],
+        known_head: Callable[[int], int],
+        mark_interval: float,
+        load: int,
     ) -> None:
-        self.hub = Hub(epoch, rings)
+        self.hub = Hub(epoch, rings, load)
         self.history = History(pool, self.hub, known_head, self._unable)
         self.recovery = Recovery(self.hub, self.history)
+        self.hub.on_behind = self.recovery.resume
         self.homes = Homes(pool, self.hub, self.recovery)
         self._mark_interval = mark_interval
 
@@ -52,7 +59,7 @@ class Generation:
         if old is not None:
             self.hub.drop(session, old)
         metrics.RESETS.labels(reason).inc()
-        session.outlet.write(reset(name, reason))
+        session.outlet.tell(reset(name, reason))
 
     def _unable(self) -> None:
         """Postgres can't be asked: those who wait for its answer come back later."""

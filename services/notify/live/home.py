@@ -71,7 +71,7 @@ class Homes:
                 self._hub.drop(session, home)
                 detail = "Your topics could not be read."
                 refusal = ErrorFrame(id=home.request_id, code="busy", detail=detail, channel="home", retry_after=2)
-                session.outlet.write(encode(refusal))
+                session.outlet.tell(encode(refusal))
             return
         if session.subscriptions.get("home") is not home:
             return
@@ -111,7 +111,7 @@ class Homes:
         change: Callable[[Session, str], None] = self._hub.follow if event.joined else self._hub.unfollow
         change(session, channel)
         added, removed = ([channel], []) if event.joined else ([], [channel])
-        session.outlet.write(encode(HomeChanged(added=added, removed=removed, as_of=self._hub.as_of())))
+        session.outlet.tell(encode(HomeChanged(added=added, removed=removed, as_of=self._hub.as_of())))
 
 
 def _apply(topics: dict[str, None], event: MembershipChanged) -> None:

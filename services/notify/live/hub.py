@@ -26,6 +26,10 @@ SLICE = 96
 """Sockets written before the loop gets its turn: 64 to 128 beat 256 (measured), and the transports flush then."""
 
 
+FRAME = 192
+"""Bytes of an event frame beside channel and payload, at most about."""
+
+
 class Followed:
     """A channel with subscribers. `last` per log: its last position, or the log's when following began."""
 
@@ -38,15 +42,18 @@ class Followed:
 
 
 class Hub:
-    """All live sessions of one epoch. `on_membership(event, log, seq)` hears of topics joined and left."""
+    """All live sessions of one epoch. `on_membership(event, log, seq)` hears of topics joined and left,
+    `on_behind(session)` of a session that fell behind. `load`: bytes that one round is to bring one session at most."""
 
-    def __init__(self, epoch: int, rings: Sequence[Ring]) -> None:
+    def __init__(self, epoch: int, rings: Sequence[Ring], load: int = 32_768) -> None:
         self.epoch = epoch
         self.rings = rings
+        self.load = load
         self.sessions: dict[Session, None] = {}
         self.members: dict[int, dict[Session, None]] = {}
         self.channels: dict[str, Followed] = {}
         self.on_membership: Callable[[MembershipChanged, int, int], None] | None = None
+        self.on_behind: Callable[[Session], None] | None = None
         self._dirty: dict[str, Followed] = {}
         self._leaving: list[tuple[Session, bytes]] = []
         self._handed = self.position()
@@ -54,6 +61,8 @@ class Hub:
         self._marks_due = False
         self._awaiting: list[tuple[int, int, Callable[[], None]]] = []
         self._work = asyncio.Event()
+        self._gathered = 0
+        self._roomy = asyncio.Event()
 
     @property
     def logs(self) -> int:
@@ -133,10 +142,17 @@ class Hub:
                 if followed is not None:
                     followed.queues.setdefault(number, []).append(entry)
                     dirty[channel] = followed
+                    self._gathered += len(entry.payload) + len(channel) + FRAME
         metrics.position(number, ring.end)
         self._work.set()
         if self._awaiting:
             self._answer_awaiting()
+
+    async def room(self) -> None:
+        """Returns when the next round can carry more; what a tail brings waits for this before `take`."""
+        while self._gathered >= self.load:
+            self._roomy.clear()
+            await self._roomy.wait()
 
     def await_position(self, number: int, seq: int, reached: Callable[[], None]) -> None:
         """`reached` is called once, when log `number` has come in through `seq`: at once when it has."""
@@ -164,21 +180,25 @@ class Hub:
         leaving, self._leaving = self._leaving, []
         parcels = self._gather()
         for session, frames in leaving:
-            session.outlet.write(frames)
+            session.outlet.tell(frames)
         for place, (session, frames) in enumerate(parcels.items(), 1):
             if session.ended:
                 continue
-            if session.behind is None and not session.outlet.paused:
+            if session.behind is None and session.outlet.takes(len(frames)):
                 session.outlet.write(frames)
             elif session.behind is None:
                 session.behind = list(before)
                 metrics.FELL_BEHIND.inc()
+                if self.on_behind is not None:
+                    self.on_behind(session)
             if place % SLICE == 0:
                 await asyncio.sleep(0)
 
     def _gather(self) -> dict[Session, bytes]:
         bodies = Bodies()
         dirty, self._dirty = self._dirty, {}
+        self._gathered = 0
+        self._roomy.set()
         blocks: list[tuple[dict[Session, None], bytes]] = []
         for channel, followed in dirty.items():
             if frames := self._encode(channel, followed, bodies):

@@ -22,12 +22,13 @@ _AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class LiveProtocol(WebSocketsSansIOProtocol):
-    """One socket. `heard`: loop time when bytes last came in; `written`: bytes ever handed to `write`; `paused`: more
-    than the bound waits to go out."""
+    """One socket. `heard`: loop time when the peer last gave a sign of life; `written`: bytes ever handed to `write`;
+    `paused`: a quarter of the bound waits to go out; `share`: the rest of it, which one write may add."""
 
     heard = 0.0
     written = 0
     paused = False
+    share = 49_152
     on_pause: Callable[[], None] | None = None
     on_resume: Callable[[], None] | None = None
 
@@ -38,8 +39,9 @@ class LiveProtocol(WebSocketsSansIOProtocol):
             cast(dict[str, Any], self.scope["extensions"])[EXTENSION] = self
 
     def bound(self, size: int) -> None:
-        """More than `size` bytes waiting is paused; a quarter of it is drained."""
-        self.transport.set_write_buffer_limits(high=size, low=size // 4)
+        """No more than `size` bytes wait to go out, unless one entry's frames alone are more."""
+        self.share = size - size // 4
+        self.transport.set_write_buffer_limits(high=size // 4, low=size // 16)
 
     def forget_handshake(self) -> None:
         """Headers and the like are not needed any more; they were 4 KB of an idle socket's 27 (measured)."""
@@ -54,6 +56,22 @@ class LiveProtocol(WebSocketsSansIOProtocol):
     def taken(self) -> int:
         """Bytes of `write` that the kernel has taken; grows while the peer reads."""
         return self.written - self.waiting()
+
+    def takes(self, size: int) -> bool:
+        """Whether so many bytes may be written now; what is larger than the share only while nothing waits."""
+        return not self.paused and (size <= self.share or not self.waiting())
+
+    def tell(self, frames: bytes) -> None:
+        """Writes what is no part of a round or a replay. A peer that lets too much of that wait is closed with 4002."""
+        waiting = self.waiting()
+        if waiting and waiting + len(frames) > self.share + self.share // 3:
+            self.end(Close.TOO_SLOW)
+        else:
+            self.write(frames)
+
+    async def drained(self) -> None:
+        """Returns when the write buffer has drained, at once when it isn't full, or when the connection is gone."""
+        await self.writable.wait()
 
     def write(self, frames: bytes) -> None:
         """Hands ready-made frames to the transport, joined or single; a closed one ignores them."""
@@ -96,6 +114,7 @@ class LiveProtocol(WebSocketsSansIOProtocol):
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
         self.paused = False
+        self.heard = self.loop.time()  # it took what waited; its pong may still lie unread, behind what it asked
         super().resume_writing()
         if self.on_resume is not None:
             self.on_resume()

@@ -19,7 +19,7 @@ from shared.eventlog.entries import Entry
 from shared.faults import passed
 
 BUDGET = 65_536
-"""Bytes that one step writes, about; a step of this size takes under a millisecond."""
+"""Bytes that one step writes at most, about; of its outlet's share it leaves a quarter for what turns out longer."""
 PICKS = 512
 """Entries of one channel that one step looks at."""
 TURN = 8
@@ -199,7 +199,7 @@ class Recovery:
         """The subscription ends with a `reset`."""
         self._hub.drop(session, subscription)
         metrics.RESETS.labels(reason).inc()
-        session.outlet.write(reset(subscription.name, reason))
+        session.outlet.tell(reset(subscription.name, reason))
 
     def _window(
         self,
@@ -215,7 +215,7 @@ class Recovery:
         A chain starts at `base` and goes on from what was `written`, also when the ring has let go of that meanwhile.
         True when it has come to the ends of all rings.
         """
-        budget = BUDGET
+        budget = min(BUDGET, session.outlet.share * 3 // 4)
         bodies = Bodies()
         for ring in self._hub.rings:
             picked, through, budget = pick(ring, channels, position[ring.log], budget)

@@ -22,10 +22,18 @@ class Outlet(Protocol):
     """What a session needs of its socket."""
 
     paused: bool
-    """Whether more is waiting than the write-buffer bound: then nothing may be written."""
+    """Whether so much waits to go out that no round or replay may write."""
+    share: int
+    """Bytes that one write of a round or a replay may have."""
+
+    def takes(self, size: int) -> bool:
+        """Whether a round may write so many bytes now."""
 
     def write(self, frames: bytes) -> None:
         """Hands ready-made frames to the transport; a closed one ignores them."""
+
+    def tell(self, frames: bytes) -> None:
+        """Writes what is no part of a round or a replay; a peer that lets too much of that wait is closed."""
 
     def end(self, code: Close) -> None:
         """Closes with `code`; what can't be written any more is cut. Twice is safe."""

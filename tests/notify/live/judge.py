@@ -26,17 +26,29 @@ def payloads(written: bytes) -> list[dict[str, Any]]:
 
 
 class Client:
-    """A client and its outlet: judges every frame by the proof rule and against the truth."""
+    """A client and its outlet: judges every frame by the proof rule and against the truth.
+
+    `clogged`: something waits to go out, too little to pause."""
 
     def __init__(self, truth: "list[list[Entry]]") -> None:
         self.truth = truth
         self.paused = False
+        self.clogged = False
+        self.share = 1 << 16
         self.ended: Close | None = None
+        self.frames: list[dict[str, Any]] = []
         self.proofs: dict[str, Proof] = {}
         self.folds: dict[str, dict[Any, Any]] = {}
 
+    def takes(self, size: int) -> bool:
+        return not self.paused and (size <= self.share or not self.clogged)
+
+    def tell(self, frames: bytes) -> None:
+        self.write(frames)
+
     def write(self, frames: bytes) -> None:
         for frame in payloads(frames):
+            self.frames.append(frame)
             self.take(frame)
 
     def end(self, code: Close) -> None:

@@ -196,6 +196,13 @@ def reads_to_the_end(peer: sockets.socket) -> str:
 
 async def stalled_reader(house: House, channel: str) -> sockets.socket:
     """A socket with a small receive buffer that subscribed and reads no more."""
+    peer = await raw_peer(house, channel)
+    await eventually(lambda: len(house.hub.channels[channel].sessions) == 2)
+    return peer
+
+
+async def raw_peer(house: House, *channels: str) -> sockets.socket:
+    """A socket with a small receive buffer that said hello, and reads nothing."""
     peer = sockets.socket()
     peer.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
     await asyncio.to_thread(peer.connect, ("127.0.0.1", house.port))
@@ -205,10 +212,15 @@ async def stalled_reader(house: House, channel: str) -> sockets.socket:
         "Sec-WebSocket-Protocol: chorus.v1\r\n\r\n".encode()
     )
     await asyncio.to_thread(peer.recv, 4096)
-    hello = msgspec.json.encode({"type": "hello", "subscribe": [{"channel": channel}]})
-    peer.sendall(bytes([0x81, 0x80 | len(hello), 0, 0, 0, 0]) + hello)
-    await eventually(lambda: len(house.hub.channels[channel].sessions) == 2)
+    peer.sendall(text_frame({"type": "hello", "subscribe": [{"channel": each} for each in channels]}))
     return peer
+
+
+def text_frame(frame: dict[str, Any]) -> bytes:
+    """A client's frame, masked with zeros."""
+    body = msgspec.json.encode(frame)
+    size = bytes([0x80 | len(body)]) if len(body) < 126 else b"\xfe" + struct.pack("!H", len(body))
+    return b"\x81" + size + bytes(4) + body
 
 
 async def test_a_drain_tells_each_its_slot_then_4000(database: Database, pen: Pen) -> None:

@@ -39,6 +39,7 @@ class Stage:
         self.truth: list[list[Entry]] = [[]]
         self.hub = Hub(EPOCH, [Ring(0, capacity, 0, slack)])
         self.recovery = Recovery(self.hub, NoPast())
+        self.hub.on_behind = self.recovery.resume
         self.client = Client(self.truth)
         self.session = Session(self.client, 0.0)
         self.hub.enter(self.session)
@@ -126,6 +127,19 @@ async def test_a_session_that_is_behind_hears_no_mark() -> None:
     stage.recovery.resume(stage.session)
     stage.recover()
     assert stage.client.proofs["topic:a"].mine == [1]
+
+
+async def test_a_parcel_too_large_for_what_is_left_is_caught_up_in_pieces_each_event_once() -> None:
+    stage = Stage()
+    stage.subscribe(Subscription("topic:a", 1, None))
+    stage.client.clogged, stage.client.share = True, 700
+    stage.write("x", "topic:a", 20)
+    await stage.hub.round()
+    assert stage.session.behind == [0]
+    stage.recover()
+    assert stage.session.behind is None
+    assert stage.seen("topic:a") == [*range(1, 21)]
+    assert [f["seq"] for f in stage.client.frames if f["type"] == "event"] == [*range(1, 21)]
 
 
 async def test_joining_in_the_middle_of_a_round_misses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,7 @@ class World(RuleBasedStateMachine):
         self.truth: list[list[Entry]] = [[] for _ in range(logs)]
         self.hub = Hub(EPOCH, [Ring(log, CAPACITY, 0, SLACK) for log in range(logs)])
         self.recovery = Recovery(self.hub, self)
+        self.hub.on_behind = self.recovery.resume
         self.sessions: dict[Client, Session] = {}
         self.answers: list[Callable[[], None]] = []
         self.untaken: list[tuple[int, Entry]] = []
@@ -142,6 +143,15 @@ class World(RuleBasedStateMachine):
     @rule(client=clients)
     def fill_up(self, client: Client) -> None:
         client.paused = True
+
+    @rule(client=clients, share=st.integers(2, 1_500))
+    def clog(self, client: Client, share: int) -> None:
+        """Something waits to go out; what is larger than a share has to wait until nothing does."""
+        client.clogged, client.share = True, share
+
+    @rule(client=clients)
+    def unclog(self, client: Client) -> None:
+        client.clogged = False
 
     @rule(client=clients)
     def drain(self, client: Client) -> None:
