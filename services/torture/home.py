@@ -1,0 +1,87 @@
+"""`home`: one subscription that stands for many channels, each with a chain of its own.
+
+What was added is complete from `as_of` on; coming back asks from the lowest position held, and drops what it has.
+"""
+
+from typing import Any
+
+from services.torture.chain import Chain, Does
+from services.torture.lives import Life
+
+Json = dict[str, Any]
+NAME = "home"
+
+
+class Home:
+    """A member's home on one client. `lives` are those that go on; `ended` those that do not."""
+
+    def __init__(self, who: str) -> None:
+        self.chains: dict[str, Chain] = {}
+        self.lives: dict[str, Life] = {}
+        self.ended: list[Life] = []
+        self.state = "ended"
+        self._who = who
+        self._request: int | None = None
+
+    @property
+    def since(self) -> Json | None:
+        """The lowest position held on each log, or None."""
+        held = [chain.since for chain in self.chains.values() if chain.since is not None]
+        if not held:
+            return None
+        return {
+            "epoch": held[0]["epoch"],
+            "seq": [min(column) for column in zip(*(s["seq"] for s in held), strict=True)],
+        }
+
+    def asked(self, request: int | None) -> Json:
+        """A subscribe with this id goes out: how it asks."""
+        since = self.since
+        self.state, self._request = "pending", request
+        for chain in self.chains.values():
+            chain.asked(request, chain.since)
+        return {"channel": NAME} if since is None else {"channel": NAME, "since": since}
+
+    def take(self, frame: Json) -> Does:
+        """What the receiver has to do."""
+        kind = frame["type"]
+        if kind == "mark":
+            for chain in self.chains.values():
+                chain.take(frame)
+            return "mark"
+        if kind == "event":
+            known = self.chains.get(frame["channel"])
+            return "ignore" if known is None else known.take(frame)
+        if kind == "subscribed" and frame.get("id") == self._request:
+            self._listed(frame["channels"], frame["as_of"])
+            return "live"
+        if kind == "home.changed":
+            self._add(frame["added"], frame["as_of"])
+            self._remove(frame["removed"])
+        if kind == "reset":
+            self._remove(list(self.chains))
+            self.state = "ended"
+            return "reset"
+        return "ignore"
+
+    def _listed(self, channels: list[str], as_of: Json) -> None:
+        self._remove([channel for channel in self.chains if channel not in channels])
+        for chain in self.chains.values():
+            chain.confirmed(as_of)
+        self._add(channels, as_of)
+        self.state = "live"
+
+    def _add(self, channels: list[str], as_of: Json) -> None:
+        for channel in channels:
+            if channel not in self.chains:
+                self.chains[channel] = Chain(channel)
+                self.chains[channel].confirmed(as_of)
+                self.lives[channel] = Life(self._who, channel, as_of)
+
+    def _remove(self, channels: list[str]) -> None:
+        for channel in channels:
+            chain = self.chains.pop(channel, None)
+            if chain is not None:
+                life = self.lives.pop(channel)
+                life.end = list(chain.mine or life.start)
+                self.ended.append(life)

@@ -1,0 +1,237 @@
+"""The log as Postgres and Redis hold it, asked past everybody: dense, complete, alike, and who applied it."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from typing import Any, NamedTuple
+
+import msgspec
+from redis.exceptions import RedisError
+
+from services.torture.lives import Life
+from services.torture.stage import Stage
+from services.torture.truth import Truth
+
+Json = dict[str, Any]
+PATIENCE = 180.0
+"""Seconds until everything committed must be numbered, published, and handled by the notifier."""
+
+
+class Row(NamedTuple):
+    """One numbered entry."""
+
+    seq: int
+    event_id: str
+    type: str
+    channels: frozenset[str]
+    payload: bytes
+
+
+class Heads(NamedTuple):
+    """Where the log ends."""
+
+    epoch: int
+    seq: tuple[int, ...]
+
+
+class Ledger:
+    """Asks Postgres and Redis past everybody."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    async def heads(self) -> Heads:
+        """The log's end as Postgres has it."""
+        connection = await self._stage.connect()
+        try:
+            rows = await connection.fetch("SELECT epoch, seq FROM eventlog.head ORDER BY log")
+        finally:
+            await connection.close()
+        return Heads(rows[0]["epoch"], tuple(row["seq"] for row in rows))
+
+    async def settle(self) -> Heads:
+        """Everything committed is numbered, published and handled. Raises TimeoutError that says what is not."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PATIENCE
+        while True:
+            waiting = await self._waiting()
+            if not waiting:
+                return await self.heads()
+            if loop.time() > deadline:
+                raise TimeoutError(f"the log did not settle: {waiting}")
+            await asyncio.sleep(0.1)
+
+    async def _waiting(self) -> str:
+        connection = await self._stage.connect()
+        try:
+            row = await connection.fetchrow(
+                """SELECT (SELECT count(*) FROM eventlog.event) AS events,
+                          (SELECT count(*) FROM eventlog.entry) AS entries,
+                          (SELECT string_agg(epoch || '-' || seq, ',' ORDER BY log) FROM eventlog.head) AS heads,
+                          (SELECT string_agg(seq::text, ',' ORDER BY log) FROM eventlog.head) AS seqs,
+                          (SELECT string_agg(seq::text, ',' ORDER BY log) FROM notify.cursor) AS cursors,
+                          (SELECT count(*) FROM notify.fanout_job) AS jobs"""
+            )
+            # Cursors pass over entries that concern no inbox at leisure: what matters is that nothing behind does.
+            unhandled = await connection.fetchval(
+                """SELECT count(*) FROM eventlog.entry x JOIN eventlog.event e ON e.id = x.event_id
+                   JOIN notify.cursor c ON c.log = x.log AND x.seq > c.seq
+                   WHERE e.type LIKE 'post.%' OR e.type LIKE 'comment.%' OR e.type = 'mine.changed'"""
+            )
+        finally:
+            await connection.close()
+        streams = await self._stream_ends()
+        if row["events"] != row["entries"] or row["jobs"] or unhandled or row["cursors"] is None:
+            return f"{dict(row)}, not handled: {unhandled}"
+        return "" if streams == row["heads"].split(",") else f"streams end at {streams}, heads are {row['heads']}"
+
+    async def _stream_ends(self) -> list[str]:
+        ends = []
+        async with self._stage.admin() as redis:
+            for log in range(self._stage.logs):
+                with contextlib.suppress(RedisError, OSError):
+                    about: Any = await redis.xinfo_stream(key(log))
+                    ends.append(about["last-generated-id"].decode())
+        return ends
+
+    async def rows(self, log: int, after: int) -> list[Row]:
+        """Every entry after that position."""
+        connection = await self._stage.connect()
+        try:
+            found = await connection.fetch("SELECT * FROM eventlog.read($1, $2, $3, 10000000)", log, after, 1 << 62)
+        finally:
+            await connection.close()
+        return [
+            Row(r["seq"], str(r["event_id"]), r["type"], frozenset(r["channels"].split("\n")), r["payload"])
+            for r in found
+        ]
+
+    async def density(self) -> list[str]:
+        """What is wrong with the numbers: a hole, an event numbered twice or never."""
+        wrong = []
+        connection = await self._stage.connect()
+        try:
+            for log, seq in enumerate((await self.heads()).seq):
+                row = await connection.fetchrow(
+                    """SELECT count(*) AS entries, count(DISTINCT seq) AS seqs, count(DISTINCT event_id) AS events,
+                              coalesce(max(seq), 0) AS last, coalesce(min(seq), 1) AS first
+                       FROM eventlog.entry WHERE log = $1""",
+                    log,
+                )
+                if not row["entries"] == row["seqs"] == row["events"] == row["last"] == seq or row["first"] != 1:
+                    wrong.append(f"log {log} ends at {seq} and holds {dict(row)}")
+                never = await connection.fetchval(
+                    """SELECT count(*) FROM eventlog.event e WHERE log = $1
+                       AND NOT EXISTS (SELECT FROM eventlog.entry x WHERE x.log = e.log AND x.event_id = e.id)""",
+                    log,
+                )
+                if never:
+                    wrong.append(f"log {log}: {never} events have no number")
+        finally:
+            await connection.close()
+        return wrong
+
+    async def streams(self) -> tuple[int, list[str]]:
+        """How many entries Redis and Postgres both hold, and where they differ."""
+        compared, wrong = 0, []
+        connection = await self._stage.connect()
+        try:
+            async with self._stage.admin() as redis:
+                for log in range(self._stage.logs):
+                    entries: Any = await redis.xrange(key(log))
+                    for position, fields in entries:
+                        epoch, _, seq = position.decode().partition("-")
+                        row = await connection.fetchrow(
+                            "SELECT * FROM eventlog.read($1, $2, $3, 1)", log, int(seq) - 1, int(seq)
+                        )
+                        compared += 1
+                        held = (fields[b"i"], fields[b"t"], fields[b"a"], fields[b"c"], fields[b"p"])
+                        if row is None or held != _bytes(row):
+                            wrong.append(f"log {log} at {epoch}-{seq}: Redis {held}, Postgres {row}")
+        finally:
+            await connection.close()
+        return compared, wrong
+
+    async def dead_letters(self) -> set[int]:
+        """The ids of the events that the notifier could not handle."""
+        connection = await self._stage.connect()
+        try:
+            return {row["event_id"] for row in await connection.fetch("SELECT event_id FROM notify.dead_letter")}
+        finally:
+            await connection.close()
+
+    async def inboxes(self) -> list[str]:
+        """Counts of unread that are not what stands there."""
+        connection = await self._stage.connect()
+        try:
+            rows = await connection.fetch(
+                """SELECT i.account_id, i.unread, count(n.id) FILTER (WHERE n.id > i.read_up_to) AS counted
+                   FROM notify.inbox i LEFT JOIN notify.notification n ON n.account_id = i.account_id
+                   GROUP BY i.account_id HAVING i.unread <> count(n.id) FILTER (WHERE n.id > i.read_up_to)"""
+            )
+        finally:
+            await connection.close()
+        return [f"inbox {row['account_id']} says {row['unread']} unread and has {row['counted']}" for row in rows]
+
+
+def judge(life: Life, rows: list[list[Row]], heads: Heads) -> str:
+    """What a client should have applied and did not, or the other way round; empty when all is well.
+
+    Only counts may be missing, and only where a later event tells newer ones of the same entity.
+    """
+    if life.epoch != heads.epoch or life.end is None:
+        return ""
+    held = {(one.log, one.seq): one for one in life.applied}
+    for log, entries in enumerate(rows):
+        on_channel = [row for row in entries if life.channel in row.channels]
+        superseded = _superseded(on_channel)
+        for row in on_channel:
+            if not life.start[log] < row.seq <= life.end[log]:
+                continue
+            one = held.pop((log, row.seq), None)
+            if one is None and row.seq not in superseded:
+                return f"{life.who} missed {row.seq} {row.type} on {life.channel}, following {life.start} to {life.end}"
+            if one is not None and one.event_id != row.event_id:
+                return f"{life.who} got event {one.event_id} at {row.seq} of {life.channel}, the log has {row.event_id}"
+    extra = [one for one in held.values() if one.seq > life.start[one.log]]
+    return f"{life.who} applied {extra[:3]} on {life.channel}, which the log does not have" if extra else ""
+
+
+def published(truth: Truth, rows: list[list[Row]]) -> list[str]:
+    """Commits without their event, and events without a commit, for posts."""
+    kinds: Counter[tuple[str, str]] = Counter()
+    for row in (row for entries in rows for row in entries):
+        if row.type in ("post.created", "comment.created") and row.payload.startswith(b'{"'):
+            fields = msgspec.json.decode(row.payload)
+            kinds[row.type, next(iter(fields.values()))["id"]] += 1
+    wrong = []
+    for kind, entities in (("post.created", truth.posts), ("comment.created", truth.comments)):
+        wrong += [
+            f"{kind} of {made} is in the log {kinds[kind, made]} times" for made in entities if kinds[kind, made] != 1
+        ]
+    known = {("post.created", made) for made in truth.posts} | {("comment.created", made) for made in truth.comments}
+    wrong += [f"{kind} of {made} is in the log, and nobody committed it" for kind, made in kinds.keys() - known]
+    return wrong
+
+
+def key(log: int) -> str:
+    """A log's stream."""
+    return f"chorus:log:{{{log}}}"
+
+
+def _superseded(rows: list[Row]) -> set[int]:
+    last: dict[tuple[str, str | None], int] = {}
+    found: set[int] = set()
+    for row in rows:
+        if row.type == "counts.changed":
+            event = msgspec.json.decode(row.payload)
+            name = (event["post_id"], event.get("comment_id"))
+            if name in last:
+                found.add(last[name])
+            last[name] = row.seq
+    return found
+
+
+def _bytes(row: Any) -> tuple[bytes, ...]:
+    words = (str(row["event_id"]), row["type"], row["at"], row["channels"])
+    return (*(word.encode() for word in words), row["payload"])

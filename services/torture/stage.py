@@ -1,0 +1,211 @@
+"""The stage: Postgres and Redis of our own, the processes of Chorus on free ports, and the proxies between them.
+
+Redis is reached through two proxies, one for the publishing side and one for the reading side, so that either can lose
+it alone. Everything lives in one folder, which is removed at the end.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+
+import asyncpg
+from redis.asyncio import Redis as RedisClient
+
+from services.bench.stack import free_port
+from services.embedded import Engine, Postgres, Redis
+from services.torture.http import Http
+from services.torture.process import Service, resident
+from services.torture.proxy import Connect, Proxy
+from shared.postgres import migrate
+
+STREAM = "chorus:log:{0}"
+READY = 120.0
+"""Seconds until an embedded server must be ready; it takes a tenth of one, and some after a crash."""
+NOTIFIES = 2
+
+
+class Stage:
+    """`start` … `stop`. Servers may be killed and replaced; services are watched, and started again when they die."""
+
+    def __init__(self, *, sequencers: int, logs: int, keep: bool, engine: Engine | None = None) -> None:
+        # Not /tmp, which is often memory: a data folder is copied here, and logs grow for hours.
+        self.folder = Path(tempfile.mkdtemp(prefix="chorus-torture-", dir="/var/tmp"))
+        self.folder.chmod(0o711)  # the servers' account passes through
+        self.logs = logs
+        self._keep = keep
+        # Processes die here, machines don't: without fsync a kill loses nothing that was written.
+        self.postgres = Postgres(self.folder / "pg", durable=False, settings={"max_connections": "80"})
+        self.redis = Redis(self.folder / "redis", engine=engine)
+        self.publishing = Proxy("publishing", self._to_redis)
+        self.reading = Proxy("reading", self._to_redis)
+        self._feed_port = free_port()
+        self._secret = secrets.token_hex(32)
+        self._sequencers = sequencers
+        self.services: list[Service] = []
+        self.doors: list[Proxy] = []
+        self.http: dict[str, Http] = {}
+        self.redis_peak = self.postgres_peak = 0.0
+        self._watching: asyncio.Task[None] | None = None
+        self._numbers = iter(range(1, 1 << 30))
+
+    @property
+    def feed(self) -> Service:
+        """The feed."""
+        return self.named("feed")
+
+    @property
+    def sequencers(self) -> list[Service]:
+        """All of them."""
+        return [service for service in self.services if service.command == "sequencer"]
+
+    @property
+    def notifies(self) -> list[Service]:
+        """All of them."""
+        return [service for service in self.services if service.command == "notify"]
+
+    def named(self, name: str) -> Service:
+        """One service."""
+        return next(service for service in self.services if service.name == name)
+
+    def live_url(self, number: int, *, through_proxy: bool) -> str:
+        """Where a socket of that notify process connects."""
+        service = self.notifies[number]
+        port = self.doors[number].port if through_proxy else service.port
+        return f"ws://127.0.0.1:{port}/v1/live"
+
+    async def start(self) -> None:
+        """Everything runs and is ready."""
+        await self.run_postgres()
+        await self.run_redis(self.redis)
+        await migrate(self.postgres.url())
+        await self.publishing.start()
+        await self.reading.start()
+        for number in range(self._sequencers):
+            self._add(f"sequencer-{number + 1}", "sequencer", None)
+        self._add("feed", "feed", self._feed_port)
+        for number in range(NOTIFIES):
+            port = free_port()
+            self._add(f"notify-{number + 1}", "notify", port)
+            door = Proxy(f"notify-{number + 1}", _to_port(port))
+            await door.start()
+            self.doors.append(door)
+        for service in self.services:
+            service.launch()
+        await self.all_ready()
+        self._watching = asyncio.create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Nothing runs; nothing is left on disk unless it is kept. Twice is safe."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        for service in self.services:
+            service.signal(15)
+        for service in self.services:
+            await asyncio.to_thread(service.end)
+        for proxy in (self.publishing, self.reading, *self.doors):
+            await proxy.stop()
+        for http in self.http.values():
+            await http.aclose()
+        await asyncio.to_thread(self.redis.stop)
+        await asyncio.to_thread(self.postgres.stop, 3)
+        if not self._keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def all_ready(self) -> None:
+        """Every service runs and is ready. Raises TimeoutError."""
+        for service in self.services:
+            if not service.running:
+                service.launch()
+        for service in self.services:
+            await service.ready(self.http.get(service.name))
+
+    async def restart(self, service: Service) -> None:
+        """A new process of that service, ready."""
+        await service.kill()
+        service.launch()
+        await service.ready(self.http.get(service.name))
+
+    async def run_postgres(self) -> None:
+        """Postgres takes connections. Tried again while workers of a postmaster that was killed are still leaving."""
+        async with asyncio.timeout(READY):
+            while True:
+                self.postgres.launch()
+                try:
+                    while not self.postgres.ready():  # noqa: ASYNC110 - its state is a file
+                        await asyncio.sleep(0.02)
+                    return
+                except Exception:
+                    await asyncio.sleep(0.1)
+
+    async def run_redis(self, server: Redis) -> None:
+        """That server answers."""
+        server.launch()
+        async with asyncio.timeout(READY):
+            while not await asyncio.to_thread(server.ready):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.02)
+
+    def another_redis(self) -> Redis:
+        """A second server of the same kind, not running yet."""
+        return Redis(self.folder / f"redis-{next(self._numbers)}", engine=self.redis.engine)
+
+    def admin(self) -> "RedisClient":
+        """A client of the present Redis, past the proxies; the caller closes it."""
+        return RedisClient.from_url(self.redis.url, socket_timeout=10)
+
+    async def connect(self, role: str = "chorus") -> "asyncpg.Connection[asyncpg.Record]":
+        """A connection to Postgres, past everybody's pools; the caller closes it."""
+        return await asyncpg.connect(self.postgres.url(role), timeout=30)
+
+    def memory(self) -> dict[str, float]:
+        """The most memory each process was seen with, in MB."""
+        peaks = {service.name: service.peak for service in self.services}
+        return {**peaks, "redis": self.redis_peak, "postgres": self.postgres_peak}
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(0.2)
+            for service in self.services:
+                if service.look():
+                    service.launch()
+            self.redis_peak = max(self.redis_peak, resident(self.redis.pid or 0))
+            self.postgres_peak = max(self.postgres_peak, resident(self.postgres.pid or 0))
+
+    async def _to_redis(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        path = self.redis.url.removeprefix("unix://").replace("%2F", "/")
+        return await asyncio.open_unix_connection(path)
+
+    def _add(self, name: str, command: str, port: int | None) -> None:
+        redis = self.reading if command == "notify" else self.publishing
+        env = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("CHORUS_")},
+            "CHORUS_DATABASE_URL": self.postgres.url("chorus_feed"),
+            "CHORUS_NOTIFY_DATABASE_URL": self.postgres.url("chorus_notify"),
+            "CHORUS_DIRECT_DATABASE_URL": self.postgres.url(),
+            "CHORUS_REDIS_URL": f"redis://127.0.0.1:{redis.port}",
+            "CHORUS_SECRET_KEY": self._secret,
+            "CHORUS_DATA_DIR": str(self.folder),
+            "CHORUS_FEED_PORT": str(self._feed_port),
+            "CHORUS_NOTIFY_PORT": str(port or 0),
+            "CHORUS_LOGS": str(self.logs),
+            "CHORUS_DRAIN": "0.5",
+            "CHORUS_PING_INTERVAL": "5",
+            "CHORUS_FEED_POOL": "10",
+            "CHORUS_NOTIFY_POOL": "6",
+            "CHORUS_SIGNUPS_PER_HOUR": "1000000",
+            "CHORUS_SIGN_IN_ATTEMPTS": "1000000",
+            "CHORUS_WRITES_PER_MINUTE": "1000000",
+        }
+        self.services.append(Service(name, command, env, self.folder, port))
+        if port is not None:
+            self.http[name] = Http("127.0.0.1", port)
+
+
+def _to_port(port: int) -> Connect:
+    async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", port)
+
+    return connect
