@@ -23,6 +23,7 @@ from services.feed.passwords import Passwords
 from services.feed.posts import Posts
 from services.feed.queries import QUERIES
 from services.feed.reactions import Reactions
+from services.feed.removals import Removals
 from services.feed.sessions import Sessions
 from services.feed.settings import FeedSettings
 from services.feed.storage import Storage
@@ -98,10 +99,11 @@ async def _open(settings: FeedSettings, stack: AsyncExitStack, memory: Memory, o
     if redis is not None:
         stack.push_async_callback(redis.aclose)
     waker = Waker(redis)
+    storage = Storage(settings.media_url, settings.data_dir)
     darkroom = await stack.enter_async_context(Darkroom())
     work = {
         "waker": waker.run(),
-        "housekeeping": Housekeeping(pool).run(),
+        "housekeeping": Housekeeping(pool, Removals(pool, storage)).run(),
         "follower": Follower(memory, pool, redis).run(),
     }
     for name, each in work.items():
@@ -120,7 +122,7 @@ async def _open(settings: FeedSettings, stack: AsyncExitStack, memory: Memory, o
         edits=Edits(pool),
         comments=Comments(pool),
         reactions=Reactions(pool),
-        photos=Photos(pool, Storage(settings.media_url, settings.data_dir), darkroom),
+        photos=Photos(pool, storage, darkroom),
         limits=Limits(
             sign_ups=Throttle(settings.signups_per_hour, 3600),
             sign_ins=Throttle(attempts, minutes),

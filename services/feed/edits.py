@@ -71,7 +71,7 @@ class Edits:
                 await _check_unmoved(connection, post_id, before)
                 gone = await QUERIES.delete_post(connection, post_id=post_id, now=now())
                 await QUERIES.untag_post(connection, post_id=post_id)
-                await QUERIES.remove_media(connection, post_id=post_id, kept=[])
+                await QUERIES.remove_media(connection, post_id=post_id, kept=[], now=now())
                 await _move(connection, before, post["kind"], -1)
                 event = events.PostDeleted(post_id=str(post_id), version=gone["version"])
                 channels = events.post_channels(str(post_id), str(account_id), before)

@@ -1,4 +1,4 @@
-"""What is kept for a while and then forgotten: answers to Idempotency-Keys, and sessions that have ended."""
+"""What is kept for a while and then goes: answers to Idempotency-Keys, sessions that have ended, unneeded photos."""
 
 import asyncio
 from datetime import timedelta
@@ -7,21 +7,26 @@ import asyncpg
 
 from services.feed.idempotency import KEPT
 from services.feed.queries import QUERIES
+from services.feed.removals import Removals
 from services.feed.rows import now
+from shared import clock
 from shared.errors import Busy
 from shared.postgres import Pool, acquire
 from shared.telemetry import get_logger
 
 log = get_logger(__name__)
 
-_EVERY = 3600.0
+_EVERY = 10.0
+"""Seconds between two looks at photos that may go: one statement each, by an index."""
+_FORGET_EVERY = 3600.0
 
 
 class Housekeeping:
-    """Forgets once an hour, beginning an hour after the start; any number of processes may."""
+    """Removes photos all the time, forgets once an hour, beginning an hour after the start; any number may."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, removals: Removals) -> None:
         self._pool = pool
+        self._removals = removals
 
     async def forget(self) -> None:
         """Everything past its time is gone."""
@@ -31,9 +36,13 @@ class Housekeeping:
 
     async def run(self) -> None:
         """Until cancelled. What Postgres refuses is logged, and done the next time."""
+        forgot_at = clock.monotonic()
         while True:
-            await asyncio.sleep(_EVERY)
             try:
-                await self.forget()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, Busy) as error:
+                await self._removals.work()
+                if clock.monotonic() - forgot_at >= _FORGET_EVERY:
+                    forgot_at = clock.monotonic()
+                    await self.forget()
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, Busy) as error:
                 log.warning("housekeeping_failed", cause=repr(error))
+            await asyncio.sleep(_EVERY)

@@ -1,7 +1,7 @@
 """Photos: taken in, attached to one post of their owner, served by id.
 
-A photo's bytes are in storage before its row is in Postgres: a row that can be seen can be served. Bytes whose row was
-never written, or has gone, stay behind unreachable; what they cost is space.
+A photo's bytes are in storage before its row is in Postgres: a row that can be seen can be served. What becomes of
+bytes whose row was never written, or has gone: removals.py.
 """
 
 import asyncpg
@@ -9,9 +9,10 @@ import asyncpg
 from services.feed import rows
 from services.feed.images import Darkroom
 from services.feed.queries import QUERIES
+from services.feed.removals import hold
 from services.feed.rows import now
 from services.feed.storage import Storage, variant_key
-from shared.errors import Fault, Invalid, NotFound
+from shared.errors import Busy, Fault, Invalid, NotFound
 from shared.ids import new_id
 from shared.postgres import Connection, Pool, acquire, retrying
 from shared.wire import Media
@@ -28,12 +29,18 @@ class Photos:
     async def take(self, owner_id: int, content: bytes, alt: str | None) -> Media:
         """A photo that its owner may attach to a post. Raises what `images.process` raises."""
         photo = await self._darkroom.process(content)
+
+        async def held() -> int:
+            async with acquire(self._pool) as connection:
+                return (await hold(connection, [photo.digest]))[0]
+
+        own = await retrying(held)
         await self._storage.keep(photo)
 
         async def attempt() -> Media:
             media_id = new_id()
             async with acquire(self._pool) as connection:
-                await QUERIES.create_media(
+                made = await QUERIES.create_media(
                     connection,
                     id=media_id,
                     owner_id=owner_id,
@@ -43,7 +50,10 @@ class Photos:
                     height=photo.height,
                     digest=photo.digest,
                     created_at=now(),
+                    hold=own,
                 )
+            if made is None:
+                raise Busy("Keeping the photo took too long.", retry_after=1)
             return rows.media(media_id, alt, photo.width, photo.height)
 
         return await retrying(attempt)
@@ -90,5 +100,5 @@ async def carried(connection: Connection, post_id: int) -> list[int]:
 async def replace(connection: Connection, post_id: int, ids: list[int], owner_id: int) -> None:
     """The post carries these photos, in this order; those it no longer carries are gone. Raises like `lock`."""
     await lock(connection, ids, owner_id, post_id)
-    await QUERIES.remove_media(connection, post_id=post_id, kept=ids)
+    await QUERIES.remove_media(connection, post_id=post_id, kept=ids, now=now())
     await QUERIES.attach_media(connection, post_id=post_id, ids=ids)

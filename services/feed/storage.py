@@ -10,7 +10,7 @@ from pathlib import Path
 import obstore
 from obstore.store import LocalStore, from_url
 
-from services.feed.images import Processed
+from services.feed.images import SIZES, Processed
 from shared.errors import NotFound
 
 CHUNK = 256 * 1024
@@ -36,7 +36,7 @@ class Storage:
             self._store = from_url(media_url)
         else:
             folder = Path(data_dir) / "media"
-            self._store = LocalStore(folder, mkdir=True)
+            self._store = LocalStore(folder, mkdir=True, automatic_cleanup=True)
 
     async def put(self, key: str, content: bytes) -> None:
         """Keeps `content` under `key`; what was there is replaced as a whole."""
@@ -77,6 +77,11 @@ class Storage:
             await obstore.delete_async(self._store, key)
         except FileNotFoundError:
             return
+
+    async def drop(self, digest: str) -> None:
+        """Nothing is kept of the photo with this digest, neither sizes nor original; already gone is well."""
+        for key in (original_key(digest), *(variant_key(digest, size) for size in SIZES)):
+            await self.delete(key)
 
     async def keep(self, photo: Processed, *, original: bytes | None = None) -> None:
         """Keeps a photo's three sizes, and its own bytes when they are given."""

@@ -10,6 +10,11 @@ from PIL import Image
 
 Lines = list[dict[str, Any]]
 
+TABLES = (
+    *("account", "topic", "topic_count", "membership", "post", "post_topic", "post_count", "reaction", "comment"),
+    *("comment_count", "comment_reaction", "media", "import_ref"),
+)
+
 _LINES: Lines = [
     {"type": "archive", "version": 1, "name": "allotment"},
     {
@@ -112,3 +117,13 @@ def write(folder: Path, archive: Lines, name: str = "archive.jsonl") -> Path:
 def read(path: Path) -> Lines:
     """An archive's lines."""
     return [json.loads(one) for one in path.read_text().splitlines()]
+
+
+async def everything(connection: Any) -> dict[str, list[str]]:
+    """Every row of the feed, and how many events there are."""
+    found = {
+        table: sorted(str(tuple(row)) for row in await connection.fetch(f"SELECT * FROM feed.{table}"))
+        for table in TABLES
+    }
+    found["events"] = [str(await connection.fetchval("SELECT count(*) FROM eventlog.event"))]
+    return found

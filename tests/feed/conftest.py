@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
@@ -12,6 +13,8 @@ import uvicorn
 
 from services.embedded import Postgres
 from services.feed.app import create_app
+from services.feed.archive.importing import Importer
+from services.feed.archive.wiring import importer
 from services.feed.settings import FeedSettings
 from shared.listening import listen
 from tests.feed.community import Community
@@ -110,3 +113,19 @@ async def serve(feed_database: Database, tmp_path: Path) -> AsyncIterator[Serve]
 async def community(serve: Serve) -> Community:
     """A feed that runs, and nobody in it."""
     return await serve()
+
+
+@pytest.fixture
+async def connection(database: Database) -> AsyncIterator[Any]:
+    """A connection in the feed's own role."""
+    opened = await asyncpg.connect(database.url_feed)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def ready(database: Database, tmp_path: Path) -> AsyncIterator[Importer]:
+    """An importer into an empty community."""
+    settings = FeedSettings(database_url=database.url_feed, data_dir=str(tmp_path / "data"))
+    async with importer(settings) as made:
+        yield made

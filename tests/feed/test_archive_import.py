@@ -1,49 +1,11 @@
 """An import is whole or nothing, exact, quiet, and safe to repeat."""
 
 import json
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import asyncpg
-import pytest
-
 from services.feed.archive.importing import Importer
-from services.feed.archive.records import BadArchive
-from services.feed.archive.wiring import importer
-from services.feed.settings import FeedSettings
-from services.feed.storage import Storage, original_key, variant_key
-from tests.feed.archives import Lines, line, lines, number, picture, write
-from tests.servers import Database
-
-TABLES = (
-    *("account", "topic", "topic_count", "membership", "post", "post_topic", "post_count", "reaction", "comment"),
-    *("comment_count", "comment_reaction", "media", "import_ref"),
-)
-
-
-@pytest.fixture
-async def connection(database: Database) -> AsyncIterator[Any]:
-    opened = await asyncpg.connect(database.url_feed)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def ready(database: Database, tmp_path: Path) -> AsyncIterator[Importer]:
-    settings = FeedSettings(database_url=database.url_feed, data_dir=str(tmp_path / "data"))
-    async with importer(settings) as made:
-        yield made
-
-
-async def everything(connection: Any) -> dict[str, list[str]]:
-    """Every row of the feed, and how many events there are."""
-    found = {
-        table: sorted(str(tuple(row)) for row in await connection.fetch(f"SELECT * FROM feed.{table}"))
-        for table in TABLES
-    }
-    found["events"] = [str(await connection.fetchval("SELECT count(*) FROM eventlog.event"))]
-    return found
+from tests.feed.archives import everything, line, lines, write
 
 
 async def test_what_is_imported_has_exact_counts(ready: Importer, connection: Any, tmp_path: Path) -> None:
@@ -171,99 +133,6 @@ async def test_a_longer_archive_of_the_same_name_adds_what_is_new(
     ]
 
 
-def spoil_words(archive: Lines, folder: Path) -> tuple[int, str, str]:
-    line(archive, "post", "p2")["body"] = "x" * 5001
-    return number(archive, line(archive, "post", "p2")), "body", "too_long"
-
-
-def spoil_missing(archive: Lines, folder: Path) -> tuple[int, str, str]:
-    line(archive, "post", "p1")["media"][1]["file"] = "media/gone.png"
-    return number(archive, line(archive, "post", "p1")), "media.1.file", "missing"
-
-
-def spoil_outside(archive: Lines, folder: Path) -> tuple[int, str, str]:
-    (folder / "outside.png").write_bytes(picture("PNG", (1, 2, 3)))
-    line(archive, "post", "p1")["media"][0]["file"] = "../outside.png"
-    return number(archive, line(archive, "post", "p1")), "media.0.file", "path"
-
-
-def spoil_absolute(archive: Lines, folder: Path) -> tuple[int, str, str]:
-    (folder / "outside.png").write_bytes(picture("PNG", (1, 2, 3)))
-    line(archive, "post", "p1")["media"][0]["file"] = str(folder / "outside.png")
-    return number(archive, line(archive, "post", "p1")), "media.0.file", "path"
-
-
-def spoil_link(archive: Lines, folder: Path) -> tuple[int, str, str]:
-    (folder / "outside.png").write_bytes(picture("PNG", (1, 2, 3)))
-    (folder / "in").mkdir()
-    (folder / "in" / "link.png").symlink_to(folder / "outside.png")
-    line(archive, "post", "p1")["media"][0]["file"] = "link.png"
-    return number(archive, line(archive, "post", "p1")), "media.0.file", "path"
-
-
-def spoil_picture(archive: Lines, folder: Path) -> tuple[int, str, str]:
-    (folder / "in").mkdir()
-    (folder / "in" / "no.png").write_bytes(b"hello")
-    line(archive, "post", "p1")["media"][0]["file"] = "no.png"
-    return number(archive, line(archive, "post", "p1")), "media.0.file", "unsupported_type"
-
-
-@pytest.mark.parametrize(
-    "spoil", [spoil_words, spoil_missing, spoil_outside, spoil_absolute, spoil_link, spoil_picture]
-)
-async def test_with_any_fault_nothing_is_written(
-    spoil: Callable[[Lines, Path], tuple[int, str, str]], ready: Importer, connection: Any, tmp_path: Path
-) -> None:
-    archive = lines()
-    expected = spoil(archive, tmp_path)
-    (tmp_path / "in").mkdir(exist_ok=True)
-    before = await everything(connection)
-    with pytest.raises(BadArchive) as refused:
-        await ready.run(write(tmp_path / "in", archive))
-    assert [(fault.line, fault.field, fault.code) for fault in refused.value.faults] == [expected]
-    assert await everything(connection) == before
-    assert not [path for path in (tmp_path / "data" / "media").rglob("*") if path.is_file()]
-
-
-async def test_faults_of_file_photos_and_community_are_told_together(
-    ready: Importer, connection: Any, tmp_path: Path
-) -> None:
-    await connection.execute(
-        "INSERT INTO feed.account (id, handle, display_name, created_at) VALUES (7, 'cem12', 'Other', now())"
-    )
-    await connection.execute(
-        "INSERT INTO feed.topic VALUES ('runnerbeans', 'Beans', 'RunnerBeans', 'All about beans.', now())"
-    )
-    archive = lines()
-    spoil_words(archive, tmp_path)
-    spoil_missing(archive, tmp_path)
-    with pytest.raises(BadArchive) as refused:
-        await ready.run(write(tmp_path, archive))
-    assert [(fault.field, fault.code) for fault in refused.value.faults] == [
-        ("slug", "taken"),
-        ("handle", "taken"),
-        ("media.1.file", "missing"),
-        ("body", "too_long"),
-    ]
-    assert refused.value.faults[1].line == number(archive, line(archive, "member", "c"))
-
-
-async def test_a_line_that_changed_since_it_was_imported_is_refused(ready: Importer, tmp_path: Path) -> None:
-    archive = lines()
-    await ready.run(write(tmp_path, archive))
-    changed = line(archive, "post", "p2")
-    changed["body"] = "Other words."
-    path = write(tmp_path, archive)
-    (tmp_path / "media" / "heap.png").write_bytes(picture("PNG", (1, 1, 1)))
-    with pytest.raises(BadArchive) as refused:
-        await ready.run(path)
-    post = number(archive, line(archive, "post", "p1"))
-    assert [(fault.line, fault.field, fault.code) for fault in refused.value.faults] == [
-        (post, "media.0.file", "changed"),
-        (number(archive, changed), "", "changed"),
-    ]
-
-
 async def test_a_topic_that_only_a_hashtag_had_made_gets_its_header(
     ready: Importer, connection: Any, tmp_path: Path
 ) -> None:
@@ -274,17 +143,6 @@ async def test_a_topic_that_only_a_hashtag_had_made_gets_its_header(
         "SELECT name, description, people, posts FROM feed.topic_wire WHERE slug = 'compostheap'"
     )
     assert tuple(row) == ("compost heap", "What rots.", 2, 6)
-
-
-async def test_photos_are_served_without_and_kept_with_what_came_along(
-    ready: Importer, connection: Any, database: Database, tmp_path: Path
-) -> None:
-    await ready.run(write(tmp_path, lines()))
-    rows = await connection.fetch("SELECT digest, alt, width, height, place FROM feed.media ORDER BY place")
-    assert [tuple(row)[1:] for row in rows] == [("A heap", 60, 40, 0), (None, 60, 40, 1)]
-    storage = Storage("", tmp_path / "data")
-    assert await storage.get(original_key(rows[0]["digest"])) == (tmp_path / "media" / "heap.png").read_bytes()
-    assert (await storage.get(variant_key(rows[0]["digest"], "small")))[8:12] == b"WEBP"
 
 
 async def test_thousands_of_posts_are_a_few_statements(ready: Importer, connection: Any, tmp_path: Path) -> None:

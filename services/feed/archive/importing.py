@@ -19,6 +19,7 @@ from services.feed.archive.reading import Contents, Report, read
 from services.feed.archive.records import BadArchive, LineFault
 from services.feed.images import Darkroom
 from services.feed.queries import QUERIES
+from services.feed.removals import hold, release
 from services.feed.rows import now
 from services.feed.storage import Storage
 from shared.postgres import Connection, retrying
@@ -62,12 +63,13 @@ class Importer:
         async with Darkroom() as darkroom:
             with tempfile.TemporaryDirectory(prefix="chorus-import-") as folder:
                 developed = Developed(Storage("", folder))
-                known = await self._known_photos(contents)
+                known, holds = await self._known_photos(contents)
                 await developed.develop(contents, darkroom, known, report)
                 plan, clashes = await make_plan(self._connection, contents, moved)
                 _refuse([*faults, *developed.faults, *clashes, *changed_photos(plan, developed.photos)])
+                holds += await hold(self._connection, sorted(developed.fresh()))
                 await developed.keep(self._storage, contents.folder)
-        return await retrying(lambda: self._load(contents, developed.photos, moved, report, then))
+        return await retrying(lambda: self._load(contents, developed.photos, moved, report, then, holds))
 
     async def _load(
         self,
@@ -76,6 +78,7 @@ class Importer:
         shift: timedelta,
         report: Report,
         then: Then | None,
+        holds: list[int],
     ) -> Summary:
         async with self._connection.transaction():
             await QUERIES.one_import_at_a_time(self._connection)
@@ -83,15 +86,18 @@ class Importer:
             plan, clashes = await make_plan(self._connection, contents, shift)
             _refuse(clashes)
             await load(self._connection, plan, photos, now(), report)
+            await release(self._connection, holds)
             if then is not None:
                 await then(self._connection, plan)
         return _summary(plan)
 
-    async def _known_photos(self, contents: Contents) -> dict[str, Photo]:
+    async def _known_photos(self, contents: Contents) -> tuple[dict[str, Photo], list[int]]:
+        """Photos of an earlier import of this archive that are kept already, and what holds them."""
         refs = await QUERIES.import_refs(self._connection, archive=contents.name)
         digests = [row["digest"].hex() for row in refs if row["type"] == "media"]
+        holds = await hold(self._connection, digests)
         rows = await QUERIES.imported_photos(self._connection, digests=digests)
-        return {row["digest"]: Photo(row["digest"], row["type"], row["width"], row["height"]) for row in rows}
+        return {row["digest"]: Photo(row["digest"], row["type"], row["width"], row["height"]) for row in rows}, holds
 
 
 def _refuse(faults: list[LineFault]) -> None:

@@ -59,6 +59,10 @@ class Developed:
                 ]
         report("Photos", len(files), len(files))
 
+    def fresh(self) -> set[str]:
+        """Digests of what `keep` will keep."""
+        return set(self._fresh)
+
     async def keep(self, storage: Storage, folder: Path) -> None:
         """Moves what is fresh from staging into `storage`, with its original."""
         for file, photo in self.photos.items():
