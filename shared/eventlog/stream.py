@@ -7,7 +7,7 @@ show them. Every call raises RedisError, OSError or TimeoutError within CALL_TIM
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -51,6 +51,13 @@ class Gap(Exception):
     """The stream does not hold what comes before the page: it was flushed, cut back or failed over."""
 
 
+class Reading(NamedTuple):
+    """What a stream showed. `owner` is the installation whose Redis it was; an entry is None when it can't be one."""
+
+    owner: str | None
+    pairs: list[tuple[Position, Entry | None]]
+
+
 class Stream:
     """The stream of log `log`, as `chorus:log:{n}`: the braces are a hash tag, so a cluster may spread the logs.
 
@@ -68,7 +75,7 @@ class Stream:
         """The installation that this Redis belongs to; None when it belongs to none yet."""
         async with asyncio.timeout(CALL_TIMEOUT):
             found = await self._redis.get(INSTALL_KEY)
-        return None if found is None else found.decode()
+        return _name(found)
 
     async def claim(self, install_id: str) -> str:
         """The installation that this Redis belongs to, which is ours when it belonged to none."""
@@ -105,14 +112,16 @@ class Stream:
             after += len(page)
         return last
 
-    async def read(self, after: Position, *, count: int, block: float) -> list[tuple[Position, Entry]]:
-        """Entries after a position, oldest first; waits up to `block` < 1 second for one. Holes are invisible here."""
+    async def read(self, after: Position, *, count: int, block: float) -> Reading:
+        """What comes after a position, oldest first; waits up to `block` < 1 second for it. Shows no holes."""
+        # One round trip on one connection: what was read, and whose Redis that was.
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.xread({self.key: str(after)}, count=count, block=max(1, int(block * 1000)))
+        pipeline.get(INSTALL_KEY)
         async with asyncio.timeout(CALL_TIMEOUT):
-            found = await self._redis.xread({self.key: str(after)}, count=count, block=max(1, int(block * 1000)))
-        if not found:
-            return []
-        pairs = found[self.key.encode()][0] if isinstance(found, dict) else found[0][1]
-        return [_read(position, fields) for position, fields in pairs]
+            found, owner = await pipeline.execute()
+        pairs = () if not found else found[self.key.encode()][0] if isinstance(found, dict) else found[0][1]
+        return Reading(_name(owner), [_read(position, fields) for position, fields in pairs])
 
     async def erase(self, positions: Sequence[Position]) -> None:
         """Deletes entries; their positions stay taken."""
@@ -146,13 +155,20 @@ def _pages(rows: Sequence[Any]) -> list[list[tuple[bytes | str, ...]]]:
     return pages
 
 
-def _read(position: bytes, fields: dict[bytes, bytes]) -> tuple[Position, Entry]:
+def _name(owner: bytes | None) -> str | None:
+    return None if owner is None else owner.decode(errors="replace")
+
+
+def _read(position: bytes, fields: dict[bytes, bytes]) -> tuple[Position, Entry | None]:
     at = Position.parse(position)
-    return at, Entry(
-        at.seq,
-        int(fields[b"i"]),
-        fields[b"t"].decode(),
-        fields[b"a"].decode(),
-        lines(fields[b"c"].decode()),
-        fields[b"p"],
-    )
+    try:
+        return at, Entry(
+            at.seq,
+            int(fields[b"i"]),
+            fields[b"t"].decode(),
+            fields[b"a"].decode(),
+            lines(fields[b"c"].decode()),
+            fields[b"p"],
+        )
+    except (KeyError, ValueError):
+        return at, None

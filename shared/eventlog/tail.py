@@ -14,8 +14,9 @@ from shared.clock import monotonic
 from shared.errors import Busy
 from shared.eventlog.cancellation import Cancellation
 from shared.eventlog.entries import POSTGRES_AWAY, TOMBSTONE, Entry, entry_of, floor, read_range, read_rows
+from shared.eventlog.lag import Lag
 from shared.eventlog.position import Position
-from shared.eventlog.stream import UNAVAILABLE, Stream
+from shared.eventlog.stream import UNAVAILABLE, Reading, Stream
 from shared.eventlog.watch import Answer, Watch
 from shared.postgres import Pool, acquire
 from shared.telemetry import get_logger
@@ -76,9 +77,9 @@ class Tail:
         self._install_id: str | None = None
         self._begun = False
         self._at_head = start is None
-        self._held: list[tuple[Position, Entry]] = []  # read from Redis, beyond a hole
-        self._dry = False  # the last read of Redis brought nothing
-        self._due = 0  # the head of one check ago
+        self._reading: asyncio.Task[Reading] | None = None
+        self._held: list[tuple[Position, Entry | None]] = []  # read from Redis, beyond a hole
+        self._lag = Lag(CHECK_EVERY)
         self._to_meet = (0.0, self.position.seq)  # when a head was asked for, and what it was
         self._met_at = float("-inf")
 
@@ -101,13 +102,13 @@ class Tail:
                 self._take_head(answer)
             batch = await (self._from_redis() if self.source == "redis" else self._from_postgres())
             if batch:
-                self._dry = False
                 self.position = Position(self.position.epoch, batch[-1].seq)
                 self._note_meeting()
                 return batch
 
     async def aclose(self) -> None:
         """Nothing is under way any more; the tail may be taken up again. Twice is safe."""
+        self._stop_reading()
         await self._heads.aclose()
         await self._redis_ends.aclose()
 
@@ -142,9 +143,10 @@ class Tail:
         epoch, seq = answer.value
         if epoch != self.position.epoch:
             raise EpochChanged(epoch)
-        if self.source == "redis" and self._dry and self.position.seq < self._due:
+        self.pg_head = seq
+        answered = self._reading is not None and self._reading.done()  # and not taken up yet
+        if self.source == "redis" and not answered and self._lag.judge(self.position.seq, seq):
             self._leave_redis("behind")
-        self._due = self.pg_head = seq
         self._to_meet = (answer.asked_at, seq)
         self._note_meeting()
 
@@ -170,14 +172,9 @@ class Tail:
     async def _from_redis(self) -> list[Entry]:
         pairs = [pair for pair in self._held if pair[0].seq > self.position.seq]
         self._held = []
-        if not pairs and self._stream is not None:
-            try:
-                pairs = await self._stream.read(self.position, count=PAGE, block=BLOCK)
-            except (*UNAVAILABLE, KeyError, ValueError) as error:
-                self._leave_redis(repr(error))
-                return []
         if not pairs:
-            self._dry = True
+            pairs = await self._read_on()
+        if not pairs:
             return []
         if pairs[0][0].epoch != self.position.epoch:
             self._leave_redis("another epoch")
@@ -186,21 +183,53 @@ class Tail:
         batch = self._following(pairs)
         if len(batch) < len(pairs):
             self._held = pairs[len(batch) :]
-        return batch or await self._fill(pairs[0][0].seq - 1)
+        if batch:
+            return batch
+        at, entry = pairs[0]
+        if entry is None:
+            log_.error("stream_entry_malformed", log=self.log, at=str(at))
+        return await self._fill(at.seq if entry is None else at.seq - 1)
 
-    def _following(self, pairs: list[tuple[Position, Entry]]) -> list[Entry]:
+    async def _read_on(self) -> list[tuple[Position, Entry | None]]:
+        """What Redis shows next; nothing when it shows nothing yet, or was left. Meanwhile the heads are looked at."""
+        if self._reading is None:
+            assert self._stream is not None  # noqa: S101 - we follow it
+            self._lag.asked()
+            self._reading = asyncio.create_task(self._stream.read(self.position, count=PAGE, block=BLOCK))
+        if not await self._heads.beside(self._reading):
+            return []
+        reading, self._reading = self._reading, None
+        try:
+            owner, pairs = reading.result()
+        except UNAVAILABLE as error:
+            self._leave_redis(repr(error))
+            return []
+        if owner != self._install_id:
+            self._leave_redis(f"it belongs to {owner}")
+            return []
+        self._lag.answered(more=len(pairs) == PAGE)
+        return pairs
+
+    def _following(self, pairs: list[tuple[Position, Entry | None]]) -> list[Entry]:
         """The entries that follow our position without a hole, in our epoch."""
         first = self.position.seq + 1
         batch: list[Entry] = []
         for (epoch, seq), entry in pairs:
-            if epoch != self.position.epoch or seq != first + len(batch):
+            if entry is None or epoch != self.position.epoch or seq != first + len(batch):
                 break
             batch.append(entry)
         return batch
 
     def _leave_redis(self, why: str) -> None:
         log_.warning("tail_left_redis", log=self.log, why=why, at=str(self.position))
-        self.source, self._held, self._dry = "postgres", [], False
+        self.source, self._held = "postgres", []
+        self._stop_reading()
+
+    def _stop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.add_done_callback(lambda task: task.cancelled() or task.exception())
+            self._reading.cancel()
+            self._reading = None
 
     async def _read_redis_end(self) -> Position | None:
         if self._stream is None or await self._stream.install_id() != self._install_id:
@@ -209,9 +238,11 @@ class Tail:
 
     def _take_redis_end(self, answer: Answer[Position | None]) -> None:
         end = answer.value
-        if end is not None and end.epoch == self.position.epoch and end.seq >= max(self.position.seq, self.pg_head):
+        # Not `>= position`: under load that has moved on since Redis was asked, and we would never come back.
+        if end is not None and end.epoch == self.position.epoch and end.seq >= self.pg_head:
             log_.info("tail_follows_redis", log=self.log, at=str(self.position))
             self.source = "redis"
+            self._lag.clear()
 
     # Postgres: slower, and complete.
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from shared.clock import monotonic
 
@@ -41,6 +41,13 @@ class Watch(Generic[T]):
             self._due = monotonic() + self._interval
             self._asking = asyncio.create_task(self.ask_now())
         return answer
+
+    async def beside(self, work: "asyncio.Task[Any]") -> bool:
+        """Waits for `work`, and no longer than until polling is worth while. Whether it is done."""
+        asking = self._asking
+        waiting, timeout = ([work], self.wait) if asking is None else ([work, asking], None)
+        await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        return work.done()
 
     async def ask_now(self) -> Answer[T]:
         """Asks and waits for the answer. Exceptions come back in it; cancellation passes."""

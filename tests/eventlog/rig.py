@@ -110,8 +110,9 @@ class Rig:
 
     async def streamed(self, log: int = 0) -> dict[Position, Entry]:
         """Everything in the stream."""
-        pairs = await self.stream(log).read(Position(0, 0), count=1_000_000, block=0.01)
-        return dict(pairs)
+        _, pairs = await self.stream(log).read(Position(0, 0), count=1_000_000, block=0.01)
+        assert None not in dict(pairs).values()
+        return dict(pairs)  # type: ignore[arg-type]
 
     async def settle(self) -> None:
         """Returns when every committed event is numbered, and every stream ends at its head."""

@@ -1,0 +1,154 @@
+"""What a tail believes of Redis: an entry that can be one, of our own installation, while Redis keeps up."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from shared.eventlog import tail as tails
+from shared.eventlog.entries import Entry, read_rows
+from shared.eventlog.position import Position
+from shared.eventlog.stream import INSTALL_KEY
+from shared.eventlog.tail import Tail
+from tests.eventlog.rig import PATIENCE, Hold, Rig, take, until
+
+pytestmark = pytest.mark.both_redis
+
+MALFORMED: dict[str, dict[str, Any]] = {
+    "no-payload": {"i": 3, "t": "x", "a": "", "c": ""},
+    "no-number": {"i": "three", "t": "x", "a": "", "c": "", "p": "{}"},
+    "no-text": {"i": 3, "t": b"\xff", "a": "", "c": "", "p": "{}"},
+    "nothing-of-ours": {"hello": "world"},
+}
+
+
+async def follow_redis(rig: Rig, tail: Tail) -> None:
+    """The tail stands at the head and reads from Redis."""
+    async with asyncio.timeout(PATIENCE):
+        while tail.source != "redis":
+            await rig.write()
+            await anext(tail)
+    await rig.settle()
+    if missing := (await rig.head()).seq - tail.position.seq:
+        await take(tail, missing)
+
+
+async def test_a_tail_leaves_a_redis_that_only_trickles(rig: Rig) -> None:
+    async with rig.running():
+        tail = rig.tail(start=await rig.head())
+        await follow_redis(rig, tail)
+        held = Hold("sequencer:publishing")
+        first = tail.position.seq
+        for _ in range(30):
+            await rig.write(100)
+        await asyncio.wait_for(held.arrived.wait(), PATIENCE)
+        await until(lambda: is_numbered(rig, first + 3000))
+        rows = await read_rows(rig.pool, 0, first, 2**62, 3000)
+        trickled = 0
+
+        async def trickle() -> None:
+            nonlocal trickled
+            for row in rows:
+                if tail.source != "redis":
+                    break
+                await rig.stream().publish(tail.position.epoch, row["seq"] - 1, [row[:1] + row[2:]])
+                trickled += 1
+                await asyncio.sleep(0.005)
+
+        trickling = asyncio.create_task(trickle())
+        assert await take(tail, 3000) == (await rig.log())[first:]
+        await trickling
+        assert 0 < trickled < 3000
+        held.release()
+
+
+async def is_numbered(rig: Rig, seq: int) -> bool:
+    return (await rig.head()).seq == seq
+
+
+async def test_a_tail_comes_back_to_redis_while_entries_never_stop(rig: Rig) -> None:
+    async with rig.running():
+        tail = rig.tail(start=await rig.head())
+        await follow_redis(rig, tail)
+        await rig.redis.config_set("maxmemory", 1)
+        stop = asyncio.Event()
+
+        async def write() -> None:
+            while not stop.is_set():
+                await rig.write()
+
+        writing = asyncio.create_task(write())
+        seen: list[Entry] = []
+        first = tail.position.seq
+        async with asyncio.timeout(PATIENCE):
+            while not await is_left(tail):
+                seen += await anext(tail)
+            await rig.redis.config_set("maxmemory", 0)
+            while await is_left(tail):
+                seen += await anext(tail)
+        stop.set()
+        await writing
+        await rig.settle()
+        seen += await take(tail, (await rig.head()).seq - tail.position.seq)
+        assert seen == (await rig.log())[first:]
+
+
+async def test_a_redis_that_turns_into_somebody_elses_is_not_believed(rig: Rig) -> None:
+    async with rig.running():
+        tail = rig.tail(start=await rig.head())
+        await follow_redis(rig, tail)
+        first = tail.position
+        reading = asyncio.create_task(take(tail, 1))
+        async with rig.redis.pipeline(transaction=True) as at_once:
+            lie = {"i": 1, "t": "lie", "a": "", "c": "", "p": "{}"}
+            at_once.set(INSTALL_KEY, "somebody else").xadd(rig.stream().key, lie, f"{first.epoch}-{first.seq + 1}")
+            await at_once.execute()
+        await until(lambda: is_left(tail))
+        assert not reading.done()
+        await rig.write()
+        assert await reading == (await rig.log())[first.seq :]
+
+
+async def is_left(tail: Tail) -> bool:
+    return tail.source == "postgres"
+
+
+@pytest.mark.parametrize("shape", MALFORMED)
+async def test_an_entry_that_can_be_none_comes_from_postgres_and_nothing_else_does(
+    rig: Rig, shape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig.running():
+        await rig.write(5)
+        await rig.settle()
+    start = (await rig.head())._replace(seq=0)
+    rows = await read_rows(rig.pool, 0, 0, 5, 5)
+    await rig.stream().begin(start)
+    for seq, row in enumerate(rows, 1):
+        if seq == 3:
+            await rig.redis.xadd(rig.stream().key, MALFORMED[shape], f"{start.epoch}-3")
+        else:
+            await rig.stream().publish(start.epoch, seq - 1, [row[:1] + row[2:]])
+    asked: list[tuple[int, int]] = []
+
+    async def noting(connection: Any, log: int, after: int, last: int, limit: int) -> list[Any]:
+        asked.append((after, last))
+        return await read_rows(connection, log, after, last, limit)
+
+    monkeypatch.setattr(tails, "read_rows", noting)
+    tail = rig.tail(start=start)
+    assert await take(tail, 5) == await rig.log()
+    assert asked == [(2, 3)]
+    assert tail.source == "redis"
+
+
+async def test_a_malformed_entry_beyond_the_head_is_no_entry(rig: Rig) -> None:
+    async with rig.running():
+        await rig.write(2)
+        await rig.settle()
+    tail = rig.tail(start=(await rig.head())._replace(seq=0))
+    await rig.redis.xadd(rig.stream().key, {"hello": "world"}, f"{await rig.epoch()}-3")
+    assert await take(tail, 2) == await rig.log()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await anext(tail)
+    assert tail.position == Position(await rig.epoch(), 2)
