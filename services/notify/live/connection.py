@@ -89,6 +89,7 @@ class Connection:
 
     async def answer(self, session: Session, request: Request, credentials: Credentials) -> None:
         """Does what `request` asks. Raises Refused and Ended."""
+        self._check_epoch()
         metrics.REQUESTS.labels(type(request).__struct_config__.tag).inc()
         if isinstance(request, Hello):
             await self._hello(session, request, credentials)
@@ -107,6 +108,11 @@ class Connection:
         frame = ErrorFrame(id=refused.request_id, code=refused.code, detail=str(refused)[:500], channel=refused.channel)
         self.protocol.tell(encode(frame))
 
+    def _check_epoch(self) -> None:
+        """A hub that hears no revocations any more answers nobody."""
+        if self._generation.retired:
+            raise Ended(Close.NEW_EPOCH)
+
     async def _hello(self, session: Session, hello: Hello, credentials: Credentials) -> None:
         hub = self._generation.hub
         session.greeted = True
@@ -116,6 +122,7 @@ class Connection:
             session.signed_in(principal)
             hub.expect(session)  # before asking: a revocation is either in the answer or heard of
             await credentials.check(principal)
+            self._check_epoch()
             expires_in = self._expires_in(principal)
             self._expire_in(expires_in)
         welcome = Welcome(

@@ -53,6 +53,7 @@ class Follower:
             try:
                 await self._follow(generation)
             except* EpochChanged as changed:
+                generation.retired = True
                 log.warning("epoch_changed", was=generation.hub.epoch, change=repr(changed.exceptions[0]))
             finally:
                 self.current = None

@@ -16,7 +16,8 @@ from shared.postgres import Pool
 
 
 class Generation:
-    """One epoch's live side. `run` keeps rounds, recoveries and marks going; `close` ends what `run` does not own."""
+    """One epoch's live side. `run` keeps rounds, recoveries and marks going; `close` ends what `run` does not own.
+    `retired`: another epoch has begun, and whoever still lives in this one gets no answer but 4006."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class Generation:
         self.hub.on_behind = self.recovery.resume
         self.homes = Homes(pool, self.hub, self.recovery)
         self._mark_interval = mark_interval
+        self.retired = False
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -103,6 +103,8 @@ class History:
             except Exception as error:
                 log.warning("history_unavailable", log=number, error=repr(error))
                 self._wanted[number] = []
+                if number not in self._releases:  # nobody else's extension is held
+                    ring.release()
                 self._unable()
                 return
             metrics.HISTORY.labels(number).inc(len(older))
@@ -129,4 +131,11 @@ class History:
     def _keep(self, ring: Ring) -> None:
         if (timer := self._releases.get(ring.log)) is not None:
             timer.cancel()
-        self._releases[ring.log] = asyncio.get_running_loop().call_later(KEEP, ring.release)
+        self._releases[ring.log] = asyncio.get_running_loop().call_later(KEEP, self._release, ring)
+
+    def _release(self, ring: Ring) -> None:
+        if self._wanted.get(ring.log):
+            self._keep(ring)  # a read is under way: what it brings has to fit below the floor of now
+        else:
+            del self._releases[ring.log]
+            ring.release()

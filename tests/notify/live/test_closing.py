@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from services.notify.live.connection import Timing
 from tests.live_client import LiveClient
-from tests.notify.live.house import House, Pen, eventually, house_of
+from tests.notify.live.house import House, Pen, eventually, house_of, token
 from tests.servers import Database
 
 
@@ -249,6 +249,25 @@ async def test_a_new_epoch_is_4006_and_the_next_connection_lives_in_it(database:
         assert before < opened == welcome["epoch"]
         await client.until(lambda: held.resets == ["epoch"])
         assert not house.fatal
+
+
+async def test_who_still_waits_for_4006_learns_nothing_more_whoever_was_revoked(database: Database, pen: Pen) -> None:
+    account, session = await pen.member()
+    inbox = f"inbox:{account}"
+    await pen.write("x", [inbox, "topic:a"])
+    async with house_of(database, drain=100) as house, LiveClient(house.url, token(account, session)) as client:
+        for channel in (inbox, "topic:a"):
+            await client.subscribe(channel)
+        opened = await pen.new_epoch()
+        await pen.revoke(account, session)
+        await pen.write("x", [inbox, "topic:a"])
+        await eventually(lambda: house.ready and house.hub.epoch == opened)
+        await house.reached(3)
+        told = len(client.frames)
+        await client.send({"type": "subscribe", "id": 9, "channels": [{"channel": inbox}]})
+        assert await client.closed() == 4006, "its slot is in 100 s"
+        assert not [frame for frame in client.frames[told:] if frame["type"] != "mark"]
+        assert not [frame for frame in client.frames if frame.get("seq", 0) > 1]
 
 
 async def test_a_since_of_a_newer_epoch_is_4005(house: House) -> None:

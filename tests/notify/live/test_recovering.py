@@ -1,10 +1,12 @@
 """Coming back: what was missed comes from the ring, from below it, or as a reset; all of it or none."""
 
 import asyncio
+from unittest.mock import AsyncMock
 
 import pytest
 
 from services.notify.live import history, metrics
+from services.notify.live.ring import LEAST_SLACK
 from tests.live_client import LiveClient
 from tests.notify.live.house import House, Pen, cursor, house_of, numbers
 from tests.servers import Database
@@ -40,6 +42,22 @@ async def test_below_the_ring_one_reader_extends_it_for_everybody(database: Data
         assert read == 300, "the ring was read more than once"
         for client in clients:
             await client.close()
+
+
+async def test_a_read_of_the_past_that_failed_leaves_no_ring_larger(
+    database: Database, pen: Pen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = cursor(await pen.cursor())
+    await pen.write_many(400, ["topic:a"])
+    async with house_of(database, ring=100) as house, LiveClient(house.url) as client:
+        failing = AsyncMock(side_effect=ConnectionResetError)
+        monkeypatch.setattr(history, "read_range", failing)
+        await client.subscribe("topic:a", page, wait=False)
+        assert await client.closed() == 4005
+        assert failing.call_count == 1
+        await pen.write_many(500, ["topic:a"])
+        await house.reached(900)
+        assert len(house.hub.rings[0]) <= 100 + LEAST_SLACK
 
 
 async def test_older_than_a_ring_can_be_extended_is_reset_too_old(
