@@ -12,7 +12,7 @@ from shared.eventlog import cursor, outbox
 from shared.eventlog.installation import LogsAreFixed, initialise
 from shared.eventlog.position import Cursor, Position
 from shared.eventlog.stream import WAKE_CHANNEL
-from shared.events import CountsChanged, Event, PostDeleted, encode_payload
+from shared.events import KINDS, CountsChanged, Event, PostDeleted, encode_payload
 from tests.eventlog.rig import PATIENCE, Rig
 
 
@@ -121,3 +121,23 @@ async def test_a_wake_without_redis_is_lost_in_silence() -> None:
     nobody = Redis.from_url("redis://127.0.0.1:1")
     await outbox.wake(nobody)
     await nobody.aclose()
+
+
+class Intruder(Event, frozen=True, kw_only=True, tag="intruder"):
+    """Says for itself what the log says of it."""
+
+    id: str = "7"
+
+
+async def test_an_event_that_says_what_frames_put_in_front_is_refused(dry_rig: Rig) -> None:
+    writer = await dry_rig.connect()
+    with pytest.raises(TypeError, match="id"):
+        await outbox.append(writer, key="k", event=Intruder(), channels=["post:1"])
+    with pytest.raises(TypeError, match="id"):
+        await outbox.append_many(writer, [outbox.Draft("k", Intruder(), ["post:1"])])
+    assert await dry_rig.pool.fetchval("SELECT count(*) FROM eventlog.event") == 0
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_no_event_of_ours_says_what_frames_put_in_front(kind: type[Event]) -> None:
+    assert not {"type", "id", "at"} & set(kind.__struct_fields__)
