@@ -41,6 +41,7 @@ DURATION = Histogram(
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _PROBLEM = "application/problem+json"
+_METRICS = CONTENT_TYPE_LATEST.removesuffix("; charset=utf-8")  # which Litestar adds
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 Check = Callable[[], Awaitable[dict[str, str]]]
@@ -149,7 +150,7 @@ class RequestContext:
         self.service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Runs one request; sockets and the lifespan pass untouched."""
+        """Runs one request; sockets and the lifespan pass untouched. HEAD is GET whose body is left out (RFC 9110)."""
         if cast("str", scope["type"]) != "http":
             await self.app(scope, receive, send)
             return
@@ -162,6 +163,7 @@ class RequestContext:
         # A method that nobody defined is not a label: labels are bounded.
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         began = time.perf_counter()
+        head = method == "HEAD"
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -170,9 +172,12 @@ class RequestContext:
                 message["headers"] = headers
                 REQUESTS.labels(self.service, method, message["status"]).inc()
                 DURATION.labels(self.service, method).observe(time.perf_counter() - began)
+            elif head and message["type"] == "http.response.body":
+                message["body"] = b""
             await send(message)
 
-        await self.app(scope, receive, answer)
+        # A copy: the server has to go on knowing that it was HEAD.
+        await self.app(cast("Scope", {**scope, "method": "GET"}) if head else scope, receive, answer)
 
 
 def health_routes(check: Check) -> list[Any]:
@@ -194,6 +199,6 @@ def health_routes(check: Check) -> list[Any]:
 
     @get("/metrics", include_in_schema=False, sync_to_thread=False)
     def metrics() -> Response[bytes]:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(), media_type=_METRICS)
 
     return [healthz, readyz, metrics]

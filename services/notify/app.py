@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
-from litestar import Litestar, Request, get
+from litestar import Litestar, Request, Router, get
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -32,6 +32,7 @@ from services.notify.live.home import queries as live_queries
 from services.notify.settings import NotifySettings
 from shared.background import OnFatal, running
 from shared.postgres import Pool, acquire, open_pool
+from shared.errors import NotFound
 from shared.telemetry import get_logger
 from shared.web import EXCEPTION_HANDLERS, RequestContext, health_routes
 
@@ -43,9 +44,15 @@ LIVE_PATH = "/v1/live"
 
 _OPENAPI = OpenAPIConfig(
     title="Chorus notify",
+
+def _not_found(request: Request[Any, Any, Any]) -> None:
+    """Litestar's own pages about the calls load scripts from elsewhere, and answer the unknown in HTML."""
+    raise NotFound
+
+
     version="1",
-    path="/openapi",
-    render_plugins=[JsonRenderPlugin()],  # Litestar's pages for people load from elsewhere
+    openapi_router=Router("/openapi", route_handlers=[], include_in_schema=False, before_request=_not_found),
+    render_plugins=[JsonRenderPlugin()],
     components=Components(security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer")}),
 )
 

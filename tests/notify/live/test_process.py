@@ -96,9 +96,24 @@ async def test_a_broken_assumption_ends_the_process_with_1(process: Service, pen
 
 
 async def test_the_calls_of_notify_describe_themselves(process: Service) -> None:
-    async with httpx.AsyncClient() as client:
-        answer = await client.get(f"{process.url}/openapi.json")
+    async with httpx.AsyncClient(base_url=process.url) as client:
+        answer = await client.get("/openapi.json")
         assert answer.status_code == 200
         assert set(answer.json()["paths"]) == {"/v1/notifications", "/v1/notifications/read"}
-        nothing = await client.get(f"{process.url}/nothing-here")
-        assert (nothing.status_code, nothing.json()["code"]) == (404, "not_found")
+        for path in ("/nothing-here", "/openapi", "/openapi/", "/openapi/nothing", "/openapi/openapi.json"):
+            nothing = await client.get(path)
+            assert (nothing.status_code, nothing.json()["code"]) == (404, "not_found"), path
+            assert nothing.headers["content-type"] == "application/problem+json"
+
+
+async def test_head_is_get_without_its_body(process: Service) -> None:
+    async with httpx.AsyncClient(base_url=process.url) as client:
+        for path, status in (("/healthz", 200), ("/v1/notifications", 401), ("/v1/notifications/read", 405)):
+            got, head = await client.get(path), await client.head(path)
+            assert (head.status_code, head.content) == (status, b"")
+            assert head.headers["content-length"] == got.headers["content-length"] != "0"
+            assert head.headers["content-type"] == got.headers["content-type"]
+        again = await client.get("/healthz")
+        assert again.json() == {"status": "ok"}, "the connection goes on"
+        metrics = (await client.get("/metrics")).text
+        assert 'chorus_http_requests_total{method="HEAD",service="notify",status="200"}' in metrics
