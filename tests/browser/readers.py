@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator
 PASSWORD = "seven quiet lanterns"
 PATIENCE = 15_000
 """Milliseconds to wait for what a test expects; the suite runs beside others on two cores."""
+expect.set_options(timeout=PATIENCE)
 _numbers = itertools.count(1)
 
 # What can't be reached is the browser's own line, and cutting it off is what some tests are about.
@@ -66,12 +67,18 @@ class Reader:
     def check_clean(self) -> None:
         """No console error, no uncaught exception, no policy violation, beyond what the test allowed."""
         left = [fault for fault in self.faults if not any(each.search(fault) for each in self.allowed)]
-        assert left == []
+        assert not left, left
 
 
 def wait_live(page: Page) -> None:
     """The badge says Live."""
     expect(page.locator(".live")).to_have_attribute("data-state", "live", timeout=PATIENCE)
+
+
+def wait_back(page: Page) -> None:
+    """The page is live again after a cut. The browser says that the network is there, which ends a long wait early."""
+    page.evaluate("dispatchEvent(new Event('online'))")
+    wait_live(page)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.modules import ORIGIN, run
-from tests.browser.readers import CUT, reader, wait_live
+from tests.browser.readers import CUT, reader, wait_back
 from tests.browser.test_live_js import SOCKET, Gateway
 from tests.stack import Stack
 
@@ -138,7 +138,7 @@ def test_a_members_topics_are_live_through_one_subscription_and_follow_joining(
         bo.post("A third lamp, in the dark.", "lamplight")
         bo.post("A third wick, in the dark.", "wicks")
         services.notify.start()
-        wait_live(page)
+        wait_back(page)
         expect(own.locator("b")).to_have_text(["lamplight", "oilcans", "wicks"])
         expect(own.locator("li")).to_contain_text([re.compile("3 posts"), re.compile("1 post"), re.compile("3 posts")])
         every = [frame.get("subscribe") or frame.get("channels") or [] for frame in asked]

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import APIResponse, Browser, Route, expect
 
-from tests.browser.readers import CUT, PATIENCE, reader, wait_live
+from tests.browser.readers import CUT, PATIENCE, reader, wait_back, wait_live
 from tests.stack import Stack
 
 TOPIC = "/topics/lamplight"
@@ -72,10 +72,11 @@ def test_words_meet_a_change_made_elsewhere_without_being_lost(services: Stack, 
         own.get_by_label("Your words").fill("Oil, and a wick.")
         ada.call("PATCH", f"/v1/posts/{post['id']}", {"version": 1, "body": "Oil from the other tab."})
         own.get_by_role("button", name="Save changes").click()
-        expect(own.get_by_text("It now reads")).to_be_visible()
-        expect(own.locator("blockquote")).to_have_text("Oil from the other tab.")
+        expect(own.get_by_role("heading", name="It now reads")).to_be_visible()
+        expect(own.locator("blockquote").first).to_have_text("Oil from the other tab.")
         expect(own.get_by_label("Your words")).to_have_value("Oil, and a wick.")
         own.get_by_role("button", name="Save my words instead").click()
+        expect(own.get_by_role("form", name="Edit your post")).to_have_count(0)
         expect(own.locator(".body")).to_have_text("Oil, and a wick.")
 
 
@@ -90,7 +91,7 @@ def test_nothing_is_missing_after_notify_was_killed_and_came_back(services: Stac
             bo.post(f"Written in the dark, {number}.", "lamplight")
         bo.call("PUT", f"/v1/posts/{seen['id']}/reaction", {"kind": "hug"})
         services.notify.start()
-        wait_live(ada.page)
+        wait_back(ada.page)
         expect(ada.card("Seen before the cut").locator(".counts")).to_have_text("1 reaction")
         ada.page.get_by_role("button", name="3 new posts").click()
         expect(ada.page.locator(".post .body")).to_have_text(

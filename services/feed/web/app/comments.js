@@ -37,6 +37,13 @@ export async function edit(id, version, body) {
   change(keepComments, [data], asOf);
 }
 
+/** The comment as the server has it now; for comparing after a 409. Throws Problem. */
+export async function refresh(id) {
+  const { data, asOf } = await get(`/v1/comments/${id}`);
+  change(keepComments, [data], asOf);
+  return data;
+}
+
 export async function remove({ id, post_id, version }) {
   await call("DELETE", `/v1/comments/${id}`).catch((problem) => {
     if (problem.status !== 404) throw problem;
@@ -47,15 +54,15 @@ export async function remove({ id, post_id, version }) {
 
 /**
  * A thread as it is shown: [{comment, replies}], oldest first. A deleted comment keeps its place only while somebody's
- * answer stands below it; an answer to a comment that is not loaded stands by itself.
+ * answer stands below it, or `holds(comment)`; an answer to a comment that is not loaded stands by itself.
  */
-export function threaded(comments) {
+export function threaded(comments, holds = () => false) {
   const nodes = new Map(comments.map((each) => [each.id, { comment: each, replies: [] }]));
   const roots = [];
   for (const node of nodes.values()) (nodes.get(node.comment.parent)?.replies ?? roots).push(node);
   const standing = (list) => {
     list.sort((a, b) => compareIds(a.comment.id, b.comment.id));
-    return list.filter((node) => (node.replies = standing(node.replies)).length || !node.comment.deleted);
+    return list.filter((node) => (node.replies = standing(node.replies)).length || !node.comment.deleted || holds(node.comment));
   };
   return standing(roots);
 }

@@ -4,17 +4,35 @@
 import { call, forgetTicket, get } from "./api.js";
 import { forgetReader } from "./fold.js";
 import { reopen } from "./stream.js";
-import { change, me, visit } from "./store.js";
+import { change, me, visit, writer } from "./store.js";
 import { batch, signal } from "./ui.js";
 
 const NOTE = "chorus.signed-in";
+const WRITER = "chorus.writer"; // stays when a session is lost, so that nobody's words go with it
+
+// A browser that keeps nothing for us throws even when asked.
+const recall = (name) => {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+};
+const note = (name, value) => {
+  try {
+    if (value) localStorage.setItem(name, value);
+    else localStorage.removeItem(name);
+  } catch {
+    /* then it is forgotten with the page */
+  }
+};
 
 /** Why the sign-in dialog is open ("" for no particular reason), or null. */
 export const asking = signal(null);
 
 /** Ask the server who reads. Throws Problem only when it can't be reached. */
 export async function whoami({ surely = false } = {}) {
-  if (!surely && !localStorage.getItem(NOTE)) return become(null);
+  if (!surely && !recall(NOTE)) return become(null);
   try {
     const { data } = await get("/v1/me");
     become(data.account ?? data);
@@ -40,7 +58,14 @@ export async function signOut() {
   } catch (problem) {
     if (problem.status !== 401) throw problem; // gone already: then we are out
   }
+  note(WRITER, null); // in every tab: what was being written is put away with its writer
   become(null);
+}
+
+/** The server no longer knows us: ask to sign in again. What is being written stays where it is. */
+export function loseSession() {
+  become(null);
+  asking.value = "You were signed out. Sign in again; your words are kept here.";
 }
 
 /** True for a member; a guest is asked to sign in, with the reason, and gets false. */
@@ -52,8 +77,9 @@ export function member(reason = "") {
 
 function become(account) {
   const before = me.value;
-  if (account) localStorage.setItem(NOTE, "1");
-  else localStorage.removeItem(NOTE);
+  note(NOTE, account && "1");
+  if (account) note(WRITER, account.id);
+  writer.value = account?.id ?? recall(WRITER);
   if (before === undefined || before?.id === account?.id) {
     me.value = account;
     return;

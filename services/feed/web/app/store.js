@@ -7,6 +7,8 @@ import { signal } from "./ui.js";
 export const state = signal(EMPTY);
 /** Who reads: undefined (not known yet), null (a guest), or {id, handle, display_name}. */
 export const me = signal(undefined);
+/** Whose words are being kept: the id of who was signed in last, until they sign out themselves; or null. */
+export const writer = signal(null);
 /** What GET /v1/config said, or null. */
 export const config = signal(null);
 /** Grows when the reader becomes somebody else: views fetch again. */

@@ -1,7 +1,7 @@
 // The first page: the topics, one's own before the others.
 
 import { go, postPath, topicPath } from "../router.js";
-import { me, state, visit } from "../store.js";
+import { me, state, visit, writer } from "../store.js";
 import { plural } from "../text.js";
 import { listed, openTopics, readTopics, showMoreTopics } from "../topics.js";
 import { html, useEffect } from "../ui.js";
@@ -15,7 +15,7 @@ export function HomePage() {
   }, []);
   return html`<h1 tabindex="-1">Topics</h1>
     <p class="lead">Places to talk, and to be quiet in company.</p>
-    <${Compose} onpost=${(post) => go(postPath(post.id))} />
+    <${Compose} key=${writer.value} onpost=${(post) => go(postPath(post.id))} />
     <${Listing} status=${status} problem=${problem} again=${again} />`;
 }
 

@@ -68,12 +68,32 @@ export function Menu({ label, face, children }) {
 }
 
 /** A question before something that can't be undone. */
-export function Confirm({ title, yes, onyes, onclose, busy, children }) {
+export function Confirm({ title, yes, no = "Keep it", onyes, onclose, busy, children }) {
   return html`<${Dialog} title=${title} onclose=${onclose} kind="small">
     ${children}
     <div class="row end">
-      <button class="quiet" type="button" onClick=${onclose}>Keep it</button>
+      <button class="quiet" type="button" onClick=${onclose}>${no}</button>
       <button class="danger" type="button" disabled=${busy} onClick=${onyes}>${yes}</button>
     </div>
   <//>`;
+}
+
+/** Throwing words away: `ask(any)` asks first when there are any; `question` is to be rendered. */
+export function useDiscard(leave) {
+  const [asking, setAsking] = useState(false);
+  const question = asking && html`<${Confirm} title="Throw your words away?" yes="Throw them away" no="Keep writing" onclose=${() => setAsking(false)} onyes=${leave}>
+    <p>They are not saved anywhere else.</p>
+  <//>`;
+  return { ask: (any) => (any ? setAsking(true) : leave()), question };
+}
+
+/** Words that have nowhere to go any more, until their writer throws them away. */
+export function Stranded({ what, words, onleave }) {
+  const discard = useDiscard(onleave);
+  return html`<section class="trouble">
+    <p>${what} was taken away while you were writing. Your words are kept here.</p>
+    ${words.map((each) => html`<blockquote class="body" key=${each} dir="auto">${each}</blockquote>`)}
+    <div class="row end"><button class="quiet" type="button" onClick=${() => discard.ask(true)}>Discard</button></div>
+    ${discard.question}
+  </section>`;
 }

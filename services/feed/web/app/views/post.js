@@ -1,15 +1,16 @@
 // One post: who, when, what, how it was met, and what can be done about it.
 
+import { forget, has, load } from "../drafts.js";
 import { seen, sweepPost } from "../fold.js";
 import { remove } from "../posts.js";
 import { postPath } from "../router.js";
-import { change, me, state } from "../store.js";
+import { change, me, state, writer } from "../store.js";
 import { countLine } from "../text.js";
 import { html, useComputed, useLayoutEffect, useRef, useState } from "../ui.js";
 import { Body } from "./body.js";
-import { EditPost } from "./edit.js";
+import { EditPost, editPlace } from "./edit.js";
 import { Photos } from "./photos.js";
-import { Confirm, Face, Menu, Time } from "./pieces.js";
+import { Confirm, Face, Menu, Stranded, Time } from "./pieces.js";
 import { Reactions } from "./reactions.js";
 import { Trouble, useAction } from "./states.js";
 import { Thread } from "./thread.js";
@@ -21,15 +22,25 @@ export function Post({ id, alone = false }) {
   const post = useComputed(() => state.value.posts[id]).value;
   const wish = useComputed(() => state.value.wishes[id]).value;
   const gone = useComputed(() => Boolean(state.value.gone[id])).value;
-  const [talking, setTalking] = useState(alone);
-  const [editing, setEditing] = useState(false);
-  const box = useFolding(gone && !alone, id);
-  if (!post) return null;
+  const [talking, setTalking] = useState(() => alone || has(`post:${id}`));
+  const [editing, setEditing] = useState(() => has(editPlace(id)));
+  const [kept, setKept] = useState(true);
+  const words = gone && kept ? wordsOn(id) : [];
+  const box = useFolding(gone && !alone && !words.length, id);
+  if (!post || (gone && alone && !words.length)) return null;
+  if (gone && !kept) return html`<article ref=${box} class="post" />`;
+  if (words.length) {
+    const leave = () => {
+      [editPlace(id), `post:${id}`].forEach(forget);
+      setKept(false);
+    };
+    return html`<article ref=${box} class="post" aria-label="Words you were writing"><${Stranded} what="This post" words=${words} onleave=${leave} /></article>`;
+  }
   const { mine, ...counts } = seen(post, wish);
   const comments = countLine(counts);
   return html`<article ref=${box} class="post" aria-labelledby=${`by-${id} at-${id}`} tabindex="-1" data-post=${id}>
     <${Byline} post=${post} onedit=${() => setEditing(true)} />
-    ${editing ? html`<${EditPost} post=${post} onclose=${() => setEditing(false)} />` : html`<${Content} post=${post} alone=${alone} />`}
+    ${editing && writer.value === post.author.id ? html`<${EditPost} post=${post} onclose=${() => setEditing(false)} />` : html`<${Content} post=${post} alone=${alone} />`}
     ${comments.length > 0 && html`<p class="counts">${comments.map((part) => html`<span key=${part}>${part}</span>`)}</p>`}
     <div class="acts">
       <${Reactions} entity=${post} mine=${mine} />
@@ -38,6 +49,9 @@ export function Post({ id, alone = false }) {
     ${talking && html`<${Thread} postId=${id} />`}
   </article>`;
 }
+
+/** What the reader was writing on a post: changes of it, a comment. */
+export const wordsOn = (id) => [editPlace(id), `post:${id}`].filter(has).map((place) => load(place).body);
 
 function Byline({ post, onedit }) {
   const own = me.value?.id === post.author.id;

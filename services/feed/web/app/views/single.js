@@ -4,7 +4,7 @@ import { openPost } from "../posts.js";
 import { topicPath } from "../router.js";
 import { state, visit } from "../store.js";
 import { html, useComputed, useEffect } from "../ui.js";
-import { Post } from "./post.js";
+import { Post, wordsOn } from "./post.js";
 import { Empty, Failed, Skeleton, useLoad } from "./states.js";
 
 export function PostPage({ id }) {
@@ -16,7 +16,7 @@ export function PostPage({ id }) {
     document.title = `${(!hidden && post.title) || (post && !gone ? `A post by ${post.author.display_name}` : "A post")} · Chorus`;
   }, [post, gone]);
   if (gone || (status === "failed" && problem.status === 404)) {
-    return html`<h1 tabindex="-1">This post is gone</h1><${Empty} title="It was taken away, or it was never here."><br /><a class="tag" href="/">See all topics</a><//>`;
+    return html`<h1 tabindex="-1">This post is gone</h1>${post && wordsOn(id).length > 0 && html`<${Post} id=${id} alone />`}<${Empty} title="It was taken away, or it was never here."><br /><a class="tag" href="/">See all topics</a><//>`;
   }
   if (!post) {
     return status === "failed"

@@ -1,6 +1,10 @@
 // What a view shows when it can't show everything yet: loading, failed, empty. And the hook that tells which.
 
+import { loseSession } from "../session.js";
+import { me } from "../store.js";
 import { html, useEffect, useRef, useState } from "../ui.js";
+
+const AGAIN = 8000; // ms until a view that could not be reached is asked for again, by itself
 
 /**
  * Call `open` (it gives how to stop, and throws Problem) now and whenever `deps` change; stop when the view goes.
@@ -12,17 +16,25 @@ export function useLoad(open, deps) {
   useEffect(() => {
     let over = false;
     let stop = null;
-    setNow({ status: "loading" });
-    open().then(
+    let timer = 0;
+    const attempt = () => open().then(
       (close) => {
         stop = close;
         if (over) stop?.();
         else setNow({ status: "ready" });
       },
-      (problem) => over || setNow({ status: "failed", problem }),
+      (problem) => {
+        if (over) return;
+        setNow({ status: "failed", problem });
+        // Nobody should have to press a button because a server was away; who was told no is not asked again.
+        if (problem.status === 0 || problem.status >= 500) timer = setTimeout(attempt, AGAIN * (0.5 + Math.random()));
+      },
     );
+    setNow({ status: "loading" });
+    attempt();
     return () => {
       over = true;
+      clearTimeout(timer);
       stop?.();
     };
   }, [...deps, turn]);
@@ -42,6 +54,7 @@ export function useAction() {
       await act();
     } catch (error) {
       if (error.status === undefined) throw error;
+      if (error.status === 401 && me.value) loseSession();
       failed = error;
     } finally {
       going.current = false;
@@ -71,7 +84,7 @@ export function Failed({ what, problem, again }) {
 export function Trouble({ problem, children }) {
   if (!problem) return null;
   const faults = problem.errors.map(({ detail }) => detail).filter(Boolean);
-  const wait = problem.status === 429 ? " Please wait a little." : "";
+  const wait = problem.status === 429 ? ` Please wait ${problem.retryAfter ? `${Math.ceil(problem.retryAfter)} s` : "a little"}.` : "";
   return html`<div class="trouble" role="alert">
     <p>${children} ${problem.status >= 400 && problem.status < 500 ? (faults.length ? faults.join(" ") : problem.detail) : ""}${wait}</p>
     <${RequestId} problem=${problem} />
