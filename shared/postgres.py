@@ -39,6 +39,7 @@ _UNAVAILABLE = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a session that the server ended while a statement was being sent
     ConnectionError,
     TimeoutError,
     OSError,

@@ -7,14 +7,14 @@ start on in the log (`session.revoked`).
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from shared import clock
 from shared.auth import Principal, verify
 from shared.errors import NotSignedIn
-from shared.postgres import Pool, acquire, load_queries
+from shared.postgres import Pool, acquire, load_queries, retrying
 
 queries = load_queries(Path(__file__).parent / "sql" / "identity.sql")
 
@@ -31,8 +31,13 @@ class Known(msgspec.Struct, frozen=True):
 
 async def known_sessions(pool: Pool, ids: Iterable[int]) -> dict[int, Known]:
     """Those of these sessions that exist, by id. Raises Busy when Postgres is not to be had."""
-    async with acquire(pool) as connection:
-        rows = [row async for row in queries.sessions_known(connection, ids=list(ids))]
+    wanted = list(ids)
+
+    async def attempt() -> list[Any]:
+        async with acquire(pool) as connection:
+            return [row async for row in queries.sessions_known(connection, ids=wanted)]
+
+    rows = await retrying(attempt)
     return {row["id"]: Known(row["account_id"], row["expires_at"], row["revoked"]) for row in rows}
 
 
