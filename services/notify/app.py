@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from services.notify import asyncapi
+from services.notify.inbox import housekeeping
 from services.notify.inbox.api import cors, inbox_routes
 from services.notify.inbox.notifier import Notifier
 from services.notify.live.codes import MARK_INTERVAL, Close
@@ -31,8 +32,9 @@ from services.notify.live.generation import Generation
 from services.notify.live.home import queries as live_queries
 from services.notify.settings import NotifySettings
 from shared.background import OnFatal, running
-from shared.postgres import Pool, acquire, open_pool
 from shared.errors import NotFound
+from shared.eventlog.waker import Waker
+from shared.postgres import Pool, acquire, open_pool
 from shared.telemetry import get_logger
 from shared.web import EXCEPTION_HANDLERS, RequestContext, health_routes
 
@@ -42,14 +44,14 @@ START_TIMEOUT = 30.0
 """Seconds that a start waits for Postgres before it gives up, loudly."""
 LIVE_PATH = "/v1/live"
 
-_OPENAPI = OpenAPIConfig(
-    title="Chorus notify",
 
 def _not_found(request: Request[Any, Any, Any]) -> None:
     """Litestar's own pages about the calls load scripts from elsewhere, and answer the unknown in HTML."""
     raise NotFound
 
 
+_OPENAPI = OpenAPIConfig(
+    title="Chorus notify",
     version="1",
     openapi_router=Router("/openapi", route_handlers=[], include_in_schema=False, before_request=_not_found),
     render_plugins=[JsonRenderPlugin()],
@@ -141,10 +143,11 @@ class Notify:
         async with AsyncExitStack() as stack:
             pool = self._pool = await _patient_pool(settings)
             stack.push_async_callback(_close_pool, pool)
-            app.state.pool, app.state.settings = pool, settings
             redis = self._redis = _redis(settings.redis_url)
             if redis is not None:
                 stack.push_async_callback(redis.aclose)
+            waker = Waker(redis)
+            app.state.pool, app.state.settings, app.state.wake = pool, settings, waker.wake
             credentials = self.gateway.credentials = Credentials(pool, settings.secret_key)
             stack.push_async_callback(credentials.close)
             stack.push_async_callback(self.gateway.close)
@@ -152,7 +155,13 @@ class Notify:
                 pool, redis, settings, mark_interval=self._mark_interval, on_retired=self.gateway.retire
             )
             await stack.enter_async_context(running("follower", self._follower.run(), self._broke))
-            await stack.enter_async_context(running("notifier", Notifier(pool, redis).run(), self._broke))
+            work = {
+                "waker": waker.run(),
+                "notifier": Notifier(pool, redis, wake=waker.wake).run(),
+                "housekeeping": housekeeping.run(pool),
+            }
+            for name, each in work.items():
+                await stack.enter_async_context(running(name, each, self._broke))
             yield
 
     def _broke(self, error: BaseException) -> None:

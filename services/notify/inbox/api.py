@@ -1,6 +1,6 @@
 """The inbox's door: `GET /v1/notifications` and `POST /v1/notifications/read`, by bearer token or ticket.
 
-`app.state.pool` and `app.state.settings` are the composition root's. Cookies mean nothing here: the page calls from
+`app.state` holds the composition root's `pool`, `settings` and `wake`. Cookies mean nothing here: the page calls from
 another origin with a ticket, so that no other site's page can call in its name.
 """
 
@@ -106,6 +106,7 @@ async def read_notifications(request: Request[Any, Any, Any]) -> Response[ReadUp
     if up_to is None:
         raise Invalid(errors=[Fault(field="up_to", code="malformed", detail="Expected the id of a line.")])
     read, as_of = await mark_read(pool, principal.account_id, up_to)
+    request.app.state.wake()
     return Response(read, headers={**_HEADERS, "Chorus-As-Of": encode(as_of).decode()})
 
 

@@ -4,6 +4,8 @@ Only what is wrong with the event itself is parked. What is wrong with Postgres,
 park everything: that is waited out.
 """
 
+from typing import Any
+
 import asyncpg
 import msgspec
 from prometheus_client import Counter
@@ -18,6 +20,8 @@ from shared.telemetry import get_logger
 
 log = get_logger(__name__)
 
+JOBS = -1
+"""Stands for a log where a fan-out job is parked."""
 PARKED = Counter("chorus_dead_letters_total", "Events that the notifier could not handle and parked.")
 
 _OF_THE_EVENT = (
@@ -57,20 +61,39 @@ async def park(connection: Connection, log_number: int, entry: Entry, error: Exc
         type=entry.type,
         at=entry.at,
         payload=entry.payload,
-        error=_words(error),
+        error=words_of(error),
         now=clock.now(),
     )
+
+
+async def park_job(pool: Pool, job: Any, error: Exception) -> None:
+    """Keeps a fan-out job that can't go on, with its error; unless another process took it up meanwhile."""
+    PARKED.inc()
+    log.error("fanout_parked", job=str(job["id"]), kind=job["kind"], done=job["done"], exc_info=error)
+    async with acquire(pool) as connection:
+        await queries.park_job(
+            connection,
+            **{name: job[name] for name in ("id", "done", "attempts")},
+            error=words_of(error),
+            now=clock.now(),
+        )
 
 
 async def replay(pool: Pool, *, page_above: int = 100) -> Replayed:
     """Handles every dead letter once more, oldest first; what succeeds is dropped, the rest stays with its new error.
 
-    Inboxes come out as if it had been handled in time: a cause is told once, and only while it stands.
+    Inboxes come out as if it had been handled in time: a cause is told once, and only while it stands. A fan-out job
+    counts as handled when it is due again: its pages are written by those who write them all.
     """
     async with acquire(pool) as connection:
         keys = [(row["log"], row["seq"]) for row in await rows_of(queries.parked(connection))]
     handled = failed = 0
     for log_number, seq in keys:
+        if log_number == JOBS:
+            async with acquire(pool) as connection:
+                await queries.take_up_job(connection, seq=seq, now=clock.now())
+            handled += 1
+            continue
         outcome = await _replay_one(pool, log_number, seq, page_above)
         handled += outcome is True
         failed += outcome is False
@@ -100,7 +123,7 @@ async def _replay_one(pool: Pool, log_number: int, seq: int, page_above: int) ->
     return await retrying(attempt)
 
 
-def _words(error: Exception) -> str:
+def words_of(error: Exception) -> str:
     """The error in words that Postgres takes: no zero bytes, no lone surrogates."""
     words = f"{type(error).__name__}: {error}"[:2000].replace("\0", "\\0")
     return words.encode("utf-8", "backslashreplace").decode("utf-8")

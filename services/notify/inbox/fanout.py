@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+from services.notify.inbox.dead_letters import park_job, words_of
 from services.notify.inbox.inbox import Inboxes, queries
+from services.notify.inbox.mentions import Line, mentioned_now, taken_out
 from services.notify.inbox.recipients import Notice
 from services.notify.inbox.telling import lines_about, lock_posts, members_of, standing
 from shared import clock
@@ -25,13 +27,15 @@ PAGE = 500
 """Recipients a transaction: inboxes stay locked for some tens of milliseconds, not for seconds."""
 LONGEST_WAIT = 600.0
 """Seconds at most until a page that failed is tried again."""
+ATTEMPTS = 10
+"""Failures of one page, over some 17 minutes, after which its job is a dead letter: what is broken needs somebody."""
 
 
 async def write_page(pool: Pool, *, size: int = PAGE) -> bool:
     """Writes one page of the oldest job that is due; False when there is none.
 
-    A page that fails moves its job back by a growing delay, so that it holds up no other. Raises Busy when Postgres
-    was not to be had.
+    A page that fails moves its job back by a growing delay, so that it holds up no other, and in the end to the dead
+    letters. Raises Busy when Postgres was not to be had.
     """
     taken: list[Any] = []
 
@@ -67,6 +71,10 @@ async def write_page(pool: Pool, *, size: int = PAGE) -> bool:
 async def _tell_page(connection: Connection, job: Any, recipients: list[int]) -> bool:
     """False when the cause stands no more, so that the rest of the job is void."""
     await lock_posts(connection, [job["post_id"]])
+    target = (job["post_id"], job["comment_id"])
+    present = (await mentioned_now(connection, [target]))[target]
+    if not present:
+        return False
     notices = [
         Notice(
             recipient=recipient,
@@ -78,6 +86,7 @@ async def _tell_page(connection: Connection, job: Any, recipients: list[int]) ->
             at=job["happened_at"],
         )
         for recipient in recipients
+        if recipient in present
     ]
     members = await members_of(connection, notices)
     notices = [notice for notice in notices if notice.recipient in members and notice.actor in members]
@@ -92,16 +101,29 @@ async def _tell_page(connection: Connection, job: Any, recipients: list[int]) ->
 
 async def _remove_page(connection: Connection, job: Any, recipients: list[int]) -> bool:
     await lock_posts(connection, [job["post_id"]])
-    page = set(recipients)
-    about = await lines_about(connection, job["post_id"], job["comment_id"])
-    inboxes = await Inboxes.lock(connection, page)
-    told = await inboxes.remove(line for line in about if line[0] in page)
-    await inboxes.save()
-    await _touch(connection, job, [account for account, _ in told])
+    await _take_away(connection, job, recipients, await lines_about(connection, job["post_id"], job["comment_id"]))
     return True
 
 
-_WRITERS: dict[str, Callable[[Connection, Any, list[int]], Awaitable[bool]]] = {"removal": _remove_page}
+async def _withdraw_page(connection: Connection, job: Any, recipients: list[int]) -> bool:
+    await lock_posts(connection, [job["post_id"]])
+    target = (job["post_id"], job["comment_id"])
+    await _take_away(connection, job, recipients, (await taken_out(connection, [target])).get(target, []))
+    return True
+
+
+async def _take_away(connection: Connection, job: Any, recipients: list[int], lines: list[Line]) -> None:
+    page = set(recipients)
+    inboxes = await Inboxes.lock(connection, page)
+    told = await inboxes.remove(line for line in lines if line[0] in page)
+    await inboxes.save()
+    await _touch(connection, job, [account for account, _ in told])
+
+
+_WRITERS: dict[str, Callable[[Connection, Any, list[int]], Awaitable[bool]]] = {
+    "removal": _remove_page,
+    "withdrawal": _withdraw_page,
+}
 
 
 async def _touch(connection: Connection, job: Any, accounts: list[int]) -> None:
@@ -112,8 +134,12 @@ async def _touch(connection: Connection, job: Any, accounts: list[int]) -> None:
 
 
 async def _postpone(pool: Pool, job: Any, error: Exception) -> None:
+    attempts = job["attempts"] + 1
+    if attempts >= ATTEMPTS:
+        await park_job(pool, job, error)
+        return
     wait = min(LONGEST_WAIT, 2.0 ** min(job["attempts"], 10))
-    log.error("fanout_page_failed", job=str(job["id"]), attempts=job["attempts"] + 1, wait=wait, exc_info=error)
+    log.error("fanout_page_failed", job=str(job["id"]), attempts=attempts, wait=wait, exc_info=error)
     async with acquire(pool) as connection:
         due_at = clock.now() + timedelta(seconds=wait)
-        await queries.postpone_job(connection, id=job["id"], error=repr(error)[:2000], due_at=due_at)
+        await queries.postpone_job(connection, id=job["id"], error=words_of(error), due_at=due_at)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from services.notify.inbox.recipients import Notice
+from shared import clock
 from shared.errors import Fault, NotFound
 from shared.eventlog import outbox
 from shared.eventlog.cursor import head
@@ -83,7 +84,9 @@ class Inboxes:
         if not asked:
             return []
         accounts, ids = zip(*asked, strict=True)
-        rows = await rows_of(queries.delete_notifications(self._connection, accounts=accounts, ids=ids))
+        rows = await rows_of(
+            queries.delete_notifications(self._connection, accounts=accounts, ids=ids, now=clock.now())
+        )
         by_account: dict[int, list[int]] = {}
         for row in rows:
             by_account.setdefault(row["account_id"], []).append(row["id"])
@@ -146,10 +149,14 @@ async def announce(connection: Connection, told: Iterable[tuple[int, Event]]) ->
 
 async def read_page(pool: Pool, account_id: int, *, limit: int, before: int | None) -> Page:
     """A page of at most `limit` lines older than the id `before` (None: from the newest)."""
-    async with acquire(pool) as connection:
-        row = await queries.page(
-            connection, account=account_id, before=MAX_ID if before is None else before, limit=limit + 1
-        )
+
+    async def attempt() -> Any:
+        async with acquire(pool) as connection:
+            return await queries.page(
+                connection, account=account_id, before=MAX_ID if before is None else before, limit=limit + 1
+            )
+
+    row = await retrying(attempt)
     lines = msgspec.json.decode(row["lines"])
     items = [_shown(line) for line in lines[:limit]]
     return Page(

@@ -52,10 +52,18 @@ class Notifier:
     """`run()` follows all logs until it is cancelled; any number of processes may do so at once."""
 
     def __init__(
-        self, pool: Pool, redis: "Redis | None" = None, *, page_above: int = PAGE_ABOVE, page: int = PAGE
+        self,
+        pool: Pool,
+        redis: "Redis | None" = None,
+        *,
+        wake: Callable[[], None] = lambda: None,
+        page_above: int = PAGE_ABOVE,
+        page: int = PAGE,
     ) -> None:
+        """`wake` is called after each commit that may have appended events; more than `page_above` make a job."""
         self._pool = pool
         self._redis = redis
+        self._wake = wake
         self._page_above = page_above
         self._page = page
         self._job_added = asyncio.Event()
@@ -97,6 +105,7 @@ class Notifier:
                 await queries.move_cursor(connection, log=log_number, epoch=epoch, seq=todo[-1].seq)
                 await reached("notifier:moved")
             await reached("notifier:committed")
+            self._wake()
             if jobs:
                 self._job_added.set()
             return True
@@ -172,7 +181,9 @@ class Notifier:
     async def _write_jobs(self) -> None:
         while True:
             self._job_added.clear()
-            if not await write_page(self._pool, size=self._page):
+            if await write_page(self._pool, size=self._page):
+                self._wake()
+            else:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._job_added.wait(), JOB_POLL)
 

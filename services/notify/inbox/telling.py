@@ -5,9 +5,12 @@ event. So a batch may be handled as a whole: what stands now is told, what does 
 """
 
 from collections.abc import AsyncIterable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+import msgspec
 
 from services.notify.inbox.inbox import Inboxes, announce, queries, rows_of
+from services.notify.inbox.mentions import Line, as_they_stand, taken_out
 from services.notify.inbox.recipients import (
     Authors,
     Gone,
@@ -24,6 +27,8 @@ from shared.faults import reached
 from shared.ids import new_id
 from shared.postgres import Connection
 from shared.wire import Author
+
+W = TypeVar("W", Written, Written | Reacted)
 
 
 class Happened(Protocol):
@@ -49,8 +54,11 @@ async def tell(connection: Connection, entries: Iterable[Happened], *, page_abov
     if not meanings:
         return False
     await lock_posts(connection, {meaning.post_id for meaning in meanings})
+    meanings = await as_they_stand(connection, meanings)
     gone, removals = await _find_gone(connection, meanings, page_above)
     notices, fanouts = await _find_notices(connection, meanings, page_above)
+    unsaid, instead, withdrawals = await _find_taken_out(connection, meanings, page_above)
+    gone, notices = gone + unsaid, notices + instead
     members = await members_of(connection, notices)
     notices = [notice for notice in notices if notice.recipient in members and notice.actor in members]
     inboxes = await Inboxes.lock(
@@ -64,7 +72,7 @@ async def tell(connection: Connection, entries: Iterable[Happened], *, page_abov
     await reached("notifier:written")
     await announce(connection, told)
     await reached("notifier:announced")
-    return removals + fanouts > 0
+    return removals + fanouts + withdrawals > 0
 
 
 async def lock_posts(connection: Connection, post_ids: Iterable[int]) -> None:
@@ -107,7 +115,7 @@ async def _standing_reactions(connection: Connection, notices: Sequence[Notice])
     return found
 
 
-async def _withdrawn(connection: Connection, notices: Iterable[Notice]) -> list[tuple[int, int]]:
+async def _withdrawn(connection: Connection, notices: Iterable[Notice]) -> list[Line]:
     """Lines that told of a reaction which is there no more."""
     asked = [(notice.recipient, notice.cause) for notice in notices if notice.kind == "reaction"]
     if not asked:
@@ -117,11 +125,9 @@ async def _withdrawn(connection: Connection, notices: Iterable[Notice]) -> list[
     return [(row["account_id"], row["id"]) for row in rows]
 
 
-async def _find_gone(
-    connection: Connection, meanings: Iterable[Meaning], page_above: int
-) -> tuple[list[tuple[int, int]], int]:
+async def _find_gone(connection: Connection, meanings: Iterable[Meaning], page_above: int) -> tuple[list[Line], int]:
     """Lines to take away now, and how many removals were left to jobs."""
-    now: list[tuple[int, int]] = []
+    now: list[Line] = []
     jobs = 0
     for gone in meanings:
         if not isinstance(gone, Gone):
@@ -136,7 +142,33 @@ async def _find_gone(
     return now, jobs
 
 
-async def lines_about(connection: Connection, post_id: int, comment_id: int | None) -> list[tuple[int, int]]:
+async def _find_taken_out(
+    connection: Connection, meanings: Iterable[Meaning], page_above: int
+) -> tuple[list[Line], list[Notice], int]:
+    """Lines to take away because an edit took their mention out, and how many jobs do the rest.
+
+    Whoever the comment answers is told that instead: the mention had outranked it.
+    """
+    edits = {(m.post_id, m.comment_id): m for m in meanings if isinstance(m, Written) and not m.answers}
+    found = await taken_out(connection, edits)
+    authors = await _authors(connection, [edits[target] for target in found])
+    now: list[Line] = []
+    instead: list[Notice] = []
+    jobs = 0
+    for target, lines in found.items():
+        answers = notices_of(msgspec.structs.replace(_unmentioning(edits[target]), answers=True), authors)
+        told = {account for account, _ in lines}
+        instead += [notice for notice in answers if notice.recipient in told]
+        crowd = told - {notice.recipient for notice in answers}
+        if len(crowd) > page_above:
+            await _add_job(connection, "withdrawal", None, edits[target], crowd)
+            jobs += 1
+            lines = [line for line in lines if line[0] not in crowd]
+        now += lines
+    return now, instead, jobs
+
+
+async def lines_about(connection: Connection, post_id: int, comment_id: int | None) -> list[Line]:
     """Every line, as (member, id), about a whole post (`comment_id` None) or about one comment."""
     posts, comments = ([post_id], []) if comment_id is None else ([], [comment_id])
     rows = await rows_of(queries.find_by_target(connection, posts=posts, comments=comments))
@@ -156,12 +188,17 @@ async def _find_notices(
         if len(notices) <= page_above:
             now += notices
             continue
-        # Only mentions can be many; the few who are answered are told at once.
-        now += [notice for notice in notices if notice.kind != "mention"]
-        crowd = {notice.recipient for notice in notices if notice.kind == "mention"}
+        # Only mentions can be many; the few who are answered, mentioned or not, are told at once.
+        answered = {notice.recipient for notice in notices_of(_unmentioning(meaning), authors)}
+        now += [notice for notice in notices if notice.recipient in answered]
+        crowd = {notice.recipient for notice in notices} - answered
         await _add_job(connection, "mention", meaning.actor, meaning, crowd)
         jobs += 1
     return now, jobs
+
+
+def _unmentioning(meaning: W) -> W:
+    return msgspec.structs.replace(meaning, mentions=()) if isinstance(meaning, Written) else meaning
 
 
 async def _authors(connection: Connection, wanted: Iterable[Written | Reacted]) -> Authors:

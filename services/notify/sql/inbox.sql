@@ -83,6 +83,23 @@ select account_id, id from notify.notification where post_id = any(:posts::bigin
 union
 select account_id, id from notify.notification where comment_id = any(:comments::bigint[]);
 
+-- name: mentions
+-- Whom posts and comments mention now.
+select id as post_id, null::bigint as comment_id, mentions from feed_v1.post where id = any(:posts::bigint[])
+union all
+select post_id, id, mentions from feed_v1.comment where id = any(:comments::bigint[]);
+
+-- name: taken_out
+-- Lines that tell of a mention which posts and comments have no more.
+select n.account_id, n.id, n.post_id, n.comment_id
+from notify.notification n join feed_v1.post p on p.id = n.post_id
+where n.post_id = any(:posts::bigint[]) and n.comment_id is null and n.kind = 'mention'
+  and not n.account_id = any(p.mentions)
+union all
+select n.account_id, n.id, n.post_id, n.comment_id
+from notify.notification n join feed_v1.comment c on c.id = n.comment_id
+where n.comment_id = any(:comments::bigint[]) and n.kind = 'mention' and not n.account_id = any(c.mentions);
+
 -- name: find_by_cause
 select n.account_id, n.id
 from unnest(:accounts::bigint[], :causes::text[]) as asked (account_id, cause)
@@ -103,9 +120,18 @@ with gone as (
     where n.account_id = asked.account_id and n.id = asked.id
     returning n.account_id, n.id
 ), kept as (
-    insert into notify.removed (account_id, id) select account_id, id from gone
+    insert into notify.removed (account_id, id, removed_at) select account_id, id, :now from gone
 )
 select account_id, id from gone order by account_id, id;
+
+-- name: forget_removed$
+-- The oldest of what went before then, so many at most; how many there were.
+with old as (
+    select account_id, id from notify.removed where removed_at < :before order by removed_at limit :most
+), gone as (
+    delete from notify.removed r using old where r.account_id = old.account_id and r.id = old.id returning r.id
+)
+select count(*) from gone;
 
 -- name: update_inboxes!
 -- Absolute values, computed under the lock.
@@ -177,3 +203,22 @@ delete from notify.fanout_job where id = :id;
 
 -- name: postpone_job!
 update notify.fanout_job set attempts = attempts + 1, error = :error, due_at = :due_at where id = :id;
+
+-- name: park_job!
+-- A job that can't go on becomes a dead letter: of no log, so -1, with its id for a position. Unless it went on meanwhile.
+with failed as (
+    delete from notify.fanout_job where id = :id and done = :done and attempts = :attempts returning *
+)
+insert into notify.dead_letter (log, seq, event_id, type, at, payload, error, parked_at)
+select -1, f.id, 0, 'fanout.' || f.kind, eventlog.wire_time(f.happened_at), convert_to(to_jsonb(f)::text, 'UTF8'), :error, :now
+from failed f;
+
+-- name: take_up_job!
+-- A job that was parked is due again, where it stopped.
+with letter as (
+    delete from notify.dead_letter where log = -1 and seq = :seq returning convert_from(payload, 'UTF8')::jsonb as job
+)
+insert into notify.fanout_job
+select (jsonb_populate_record(null::notify.fanout_job,
+                              job || jsonb_build_object('attempts', 0, 'error', null, 'due_at', :now::timestamptz))).*
+from letter;

@@ -14,7 +14,7 @@ from shared.eventlog import outbox
 from shared.eventlog.entries import Entry, read_range
 from shared.ids import new_id
 from shared.postgres import Connection, Pool, transaction
-from shared.wire import Author, Comment, CommentCounts, Counts, Entity, Post
+from shared.wire import Author, Comment, CommentCounts, Counts, Entity, Post, encode
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -65,10 +65,11 @@ class Community:
         )
         async with transaction(self.feed) as connection:
             await connection.execute(
-                "insert into feed.post (id, author_id, body, created_at) values ($1, $2, $3, now())",
+                "insert into feed.post (id, author_id, body, entities, created_at) values ($1, $2, $3, $4, now())",
                 int(post.id),
                 author.id,
                 post.body,
+                _stored(post.entities),
             )
             await self._append(connection, post.id, events.PostCreated(post=post))
         return post
@@ -76,12 +77,18 @@ class Community:
     async def edit_post(self, post: Post, *, mentions: Iterable[Member]) -> None:
         edited = msgspec.structs.replace(post, entities=_mentions(mentions), version=post.version + 1)
         async with transaction(self.feed) as connection:
-            await connection.execute("update feed.post set version = version + 1 where id = $1", int(post.id))
+            await connection.execute(
+                "update feed.post set version = version + 1, entities = $2 where id = $1",
+                int(post.id),
+                _stored(edited.entities),
+            )
             await self._append(connection, post.id, events.PostEdited(post=edited))
 
     async def delete_post(self, post: Post) -> None:
         async with transaction(self.feed) as connection:
-            await connection.execute("update feed.post set deleted_at = now() where id = $1", int(post.id))
+            await connection.execute(
+                "update feed.post set deleted_at = now(), entities = '[]' where id = $1", int(post.id)
+            )
             await self._append(connection, post.id, events.PostDeleted(post_id=post.id, version=2))
 
     async def comment(
@@ -102,13 +109,14 @@ class Community:
         )
         async with transaction(self.feed) as connection:
             await connection.execute(
-                "insert into feed.comment (id, post_id, parent, author_id, body, created_at)"
-                " values ($1, $2, $3, $4, $5, now())",
+                "insert into feed.comment (id, post_id, parent, author_id, body, entities, created_at)"
+                " values ($1, $2, $3, $4, $5, $6, now())",
                 int(comment.id),
                 int(post.id),
                 int(parent.id) if parent else None,
                 author.id,
                 comment.body,
+                _stored(comment.entities),
             )
             await self._append(connection, post.id, events.CommentCreated(comment=comment))
         return comment
@@ -116,12 +124,18 @@ class Community:
     async def edit_comment(self, comment: Comment, *, mentions: Iterable[Member]) -> None:
         edited = msgspec.structs.replace(comment, entities=_mentions(mentions), version=comment.version + 1)
         async with transaction(self.feed) as connection:
-            await connection.execute("update feed.comment set version = version + 1 where id = $1", int(comment.id))
+            await connection.execute(
+                "update feed.comment set version = version + 1, entities = $2 where id = $1",
+                int(comment.id),
+                _stored(edited.entities),
+            )
             await self._append(connection, comment.post_id, events.CommentEdited(comment=edited))
 
     async def delete_comment(self, comment: Comment) -> None:
         async with transaction(self.feed) as connection:
-            await connection.execute("update feed.comment set deleted_at = now() where id = $1", int(comment.id))
+            await connection.execute(
+                "update feed.comment set deleted_at = now(), entities = '[]' where id = $1", int(comment.id)
+            )
             gone = events.CommentDeleted(comment_id=comment.id, post_id=comment.post_id, version=2)
             await self._append(connection, comment.post_id, gone)
 
@@ -181,6 +195,10 @@ class Community:
 
     async def _append(self, connection: Connection, key: str, event: events.Event) -> None:
         await outbox.append(connection, key=key, event=event, channels=[f"post:{key}"])
+
+
+def _stored(entities: list[Entity]) -> str:
+    return encode(entities).decode()
 
 
 def _mentions(members: Iterable[Member]) -> list[Entity]:

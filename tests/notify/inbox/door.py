@@ -28,7 +28,7 @@ async def open_door(pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
         inbox_routes,
         exception_handlers=EXCEPTION_HANDLERS,
         cors_config=cors(settings),
-        state=State({"pool": pool, "settings": settings}),
+        state=State({"pool": pool, "settings": settings, "wake": lambda: None}),
         openapi_config=None,
     )
     transport = httpx.ASGITransport(RequestContext(app, "notify"))  # type: ignore[arg-type]

@@ -58,18 +58,74 @@ async def test_one_comment_tells_one_recipient_once_and_a_mention_outranks_a_rep
     assert await kinds(pool, ann) == [("mention", "cat"), ("reply", "cat"), ("mention", "cat"), ("comment", "bob")]
 
 
-async def test_an_edit_tells_only_those_it_newly_mentions(community: Community, notifier: Notifier, pool: Pool) -> None:
+async def test_an_edit_tells_those_it_brings_in_and_takes_back_what_it_takes_out(
+    community: Community, notifier: Notifier, pool: Pool
+) -> None:
     ann, bob, cat = await community.members(["ann", "bob", "cat"])
     post = await community.post(ann, mentions=[bob])
     comment = await community.comment(bob, post)
     await catch_up(notifier, community, pool)
     await community.edit_post(post, mentions=[bob, cat])
     await community.edit_comment(comment, mentions=[ann, cat])
-    await community.edit_post(post, mentions=[cat])
     await catch_up(notifier, community, pool)
     assert await kinds(pool, bob) == [("mention", "ann")]
     assert await kinds(pool, cat) == [("mention", "bob"), ("mention", "ann")]
     assert await kinds(pool, ann) == [("comment", "bob")]
+    await community.edit_post(post, mentions=[cat])
+    await community.edit_comment(comment, mentions=[])
+    for _ in range(2):  # as it happens, and handed over once more from the beginning
+        await catch_up(notifier, community, pool)
+        assert await kinds(pool, bob) == []
+        assert await kinds(pool, cat) == [("mention", "ann")]
+        assert await kinds(pool, ann) == [("comment", "bob")]
+        removed = [fields for _, kind, fields in await community.told(bob) if kind == "notification.removed"]
+        assert [fields["unread"] for fields in removed] == [0]
+        await pool.execute("delete from notify.cursor")
+
+
+async def test_a_mention_that_is_gone_before_it_was_handled_tells_nobody_of_it(
+    community: Community, notifier: Notifier, pool: Pool
+) -> None:
+    ann, bob = await community.members(["ann", "bob"])
+    post = await community.post(ann, mentions=[bob])
+    comment = await community.comment(bob, post, mentions=[ann])
+    await community.edit_post(post, mentions=[])
+    await community.edit_comment(comment, mentions=[])
+    await catch_up(notifier, community, pool)
+    assert await community.told(bob) == []
+    assert await kinds(pool, ann) == [("comment", "bob")]
+
+
+async def test_whom_a_comment_answers_still_knows_once_a_mention_was_taken_out(
+    community: Community, notifier: Notifier, pool: Pool
+) -> None:
+    ann, bob, cat = await community.members(["ann", "bob", "cat"])
+    post = await community.post(ann)
+    first = await community.comment(bob, post)
+    answer = await community.comment(cat, post, parent=first, mentions=[ann, bob])
+    await catch_up(notifier, community, pool)
+    assert await kinds(pool, bob) == [("mention", "cat")]
+    await community.edit_comment(answer, mentions=[bob])
+    await catch_up(notifier, community, pool)
+    assert await kinds(pool, ann) == [("comment", "cat"), ("comment", "bob")]
+    assert await kinds(pool, bob) == [("mention", "cat")]
+    await community.edit_comment(answer, mentions=[])
+    await catch_up(notifier, community, pool)
+    assert await kinds(pool, bob) == [("reply", "cat")]
+
+
+async def test_a_mention_that_comes_back_is_told_again_as_one_line(
+    community: Community, notifier: Notifier, pool: Pool
+) -> None:
+    ann, bob = await community.members(["ann", "bob"])
+    post = await community.post(ann, mentions=[bob])
+    for mentions in ([], [bob], [bob], [], [bob]):
+        await catch_up(notifier, community, pool)
+        await community.edit_post(post, mentions=mentions)
+    await catch_up(notifier, community, pool)
+    assert await kinds(pool, bob) == [("mention", "ann")]
+    types = [kind.rpartition(".")[2] for _, kind, _ in await community.told(bob)]
+    assert types == ["changed", "removed", "changed", "removed", "changed"]
 
 
 @pytest.mark.parametrize("on_comment", [False, True])
