@@ -30,6 +30,9 @@ def address(url: str) -> str:
 
 def words(error: Exception) -> str:
     """Why a server did not answer, in a few words; raises nothing."""
+    inner = error.__cause__ or error.__context__
+    if isinstance(inner, OSError):  # a driver's own error, around what the system said
+        return words(inner)
     if isinstance(error, TimeoutError):
         return f"no answer in {PATIENCE:g} s"
     if isinstance(error, OSError) and (error.errno or 0) > 0:

@@ -29,6 +29,7 @@ from services.feed.settings import FeedSettings
 from services.feed.storage import Storage
 from services.feed.throttle import Throttle
 from services.feed.topics import Topics
+from shared import disk
 from shared.background import OnFatal, running
 from shared.eventlog.waker import Waker
 from shared.postgres import Pool, open_pool
@@ -42,6 +43,7 @@ def create_app(settings: FeedSettings, *, on_fatal: OnFatal) -> ASGIApp:
     """The feed as an ASGI app; its resources live as long as its lifespan. `on_fatal`: see shared.background."""
 
     memory = Memory()
+    disk.watch(settings.data_dir)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
