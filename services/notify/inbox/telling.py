@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from services.notify.inbox.inbox import Inboxes, announce, queries, rows_of
-from services.notify.inbox.mentions import Line, as_they_stand, taken_out
+from services.notify.inbox.mentions import Line, as_they_stand, mentioned_now, taken_out
 from services.notify.inbox.recipients import (
     Authors,
     Gone,
@@ -90,17 +90,19 @@ async def members_of(connection: Connection, notices: Iterable[Notice]) -> dict[
 
 
 async def standing(connection: Connection, notices: Sequence[Notice]) -> set[Notice]:
-    """Those whose cause the feed still shows: post, comment and reaction."""
+    """Those whose cause the feed still shows: post, comment, reaction and mention."""
     posts = await _ids(queries.standing_posts(connection, ids=sorted({n.post_id for n in notices})))
     comment_ids = {n.comment_id for n in notices if n.comment_id is not None}
     comments = await _ids(queries.standing_comments(connection, ids=sorted(comment_ids)))
     reactions = await _standing_reactions(connection, [n for n in notices if n.kind == "reaction"])
+    mentions = await mentioned_now(connection, {(n.post_id, n.comment_id) for n in notices if n.kind == "mention"})
     return {
         n
         for n in notices
         if n.post_id in posts
         and (n.comment_id is None or n.comment_id in comments)
         and (n.kind != "reaction" or (n.comment_id is not None, n.comment_id or n.post_id, n.actor) in reactions)
+        and (n.kind != "mention" or n.recipient in mentions[n.post_id, n.comment_id])
     }
 
 
