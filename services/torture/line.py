@@ -87,6 +87,11 @@ class Line:
         self._socket.transport.abort()
         return True
 
+    @property
+    def full(self) -> bool:
+        """Whether what came in fills our own buffers, so that the rest waits with the kernel and the server."""
+        return self._socket is not None and not self._socket.transport.is_reading()
+
     async def _connection(self) -> int | None:
         hello = await self._hello()
         connecting = websockets.connect(

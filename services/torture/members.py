@@ -60,6 +60,7 @@ class Member:
             if answer.status != 401:
                 return answer
             await self.sign_in(token)
+            await asyncio.sleep(self._rng.uniform(*PAUSE))  # clocks may disagree for a while
 
 
 async def persistent(

@@ -25,7 +25,21 @@ class Page:
 
 
 class Reader:
-    """Reads as a member, or with None as a guest."""
+    """Reads as a member, or with None as a guest; any number of pages at once."""
+
+    def __init__(self, feed: Http, notify: Http, member: Member | None, rng: random.Random) -> None:
+        self._about = (feed, notify, member, rng)
+
+    async def page(self, channel: str) -> Page:
+        """The page of `channel`, all of one epoch. Raises members.GaveUp."""
+        while True:
+            page = await _Reading(*self._about).page(channel)
+            if page is not None:
+                return page
+
+
+class _Reading:
+    """One page being read, part by part."""
 
     def __init__(self, feed: Http, notify: Http, member: Member | None, rng: random.Random) -> None:
         self._feed = feed
@@ -35,14 +49,11 @@ class Reader:
         self._epochs: set[int] = set()
         self._first: Json = {}
 
-    async def page(self, channel: str) -> Page:
-        """The page of `channel`, all of one epoch. Raises members.GaveUp."""
+    async def page(self, channel: str) -> Page | None:
+        """None when its parts are of two epochs."""
         kind, _, name = channel.partition(":")
-        while True:
-            self._epochs, self._first = set(), {}
-            view, entities = await getattr(self, f"_{kind}")(name)
-            if len(self._epochs) == 1:
-                return Page(view, self._first, entities)
+        view, entities = await getattr(self, f"_{kind}")(name)
+        return Page(view, self._first, entities) if len(self._epochs) == 1 else None
 
     async def _topic(self, slug: str) -> tuple[View | None, list[Json]]:
         header = await self._get(f"/v1/topics/{slug}")

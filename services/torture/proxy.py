@@ -27,6 +27,7 @@ class Way:
         self.bytes = 0
         self.held = 0
         """Pieces that had to wait at the black hole."""
+        self.delayed = 0
         self.sips = 0
 
 
@@ -100,6 +101,7 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way:
             way.held += 1
             await way.open.wait()
         if way.delay:
+            way.delayed += 1
             await asyncio.sleep(way.delay)
         way.bytes += len(piece)
         if way.sip:

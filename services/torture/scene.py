@@ -1,9 +1,13 @@
 """What a fault is given: the stage, the crowd, and the means to prove that it happened."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from typing import ClassVar, NamedTuple
+
+import asyncpg
+from redis.exceptions import RedisError
 
 from services.torture.book import Book
 from services.torture.client import Client
@@ -56,7 +60,10 @@ async def until(true: Callable[[], Awaitable[bool]], what: str) -> None:
     """Returns when it has come true. Raises TimeoutError that names it."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PATIENCE
-    while not await true():
+    while True:
+        with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, RedisError):
+            if await true():  # servers may be away while we look
+                return
         if loop.time() > deadline:
             raise TimeoutError(f"waited {PATIENCE:g} s in vain for: {what}")
         await asyncio.sleep(0.02)

@@ -152,9 +152,9 @@ class Stage:
         """A second server of the same kind, not running yet."""
         return Redis(self.folder / f"redis-{next(self._numbers)}", engine=self.redis.engine)
 
-    def admin(self) -> "RedisClient":
-        """A client of the present Redis, past the proxies; the caller closes it."""
-        return RedisClient.from_url(self.redis.url, socket_timeout=10)
+    def admin(self, server: Redis | None = None) -> "RedisClient":
+        """A client of that Redis (None: the present one), past the proxies; the caller closes it."""
+        return RedisClient.from_url((server or self.redis).url, socket_timeout=10)
 
     async def connect(self, role: str = "chorus") -> "asyncpg.Connection[asyncpg.Record]":
         """A connection to Postgres, past everybody's pools; the caller closes it."""

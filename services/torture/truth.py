@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 Json = dict[str, Any]
-Told: TypeAlias = "tuple[str, str, str, str | None]"
-"""(kind, actor, post, comment) of one line of an inbox."""
+Cause: TypeAlias = "tuple[bool, str, str, str | None]"
+"""(a reaction, actor, post, comment): what a member is told of once."""
 
 
 class Entity(msgspec.Struct, kw_only=True):
@@ -27,8 +27,10 @@ class Entity(msgspec.Struct, kw_only=True):
     deleted: bool = False
     leaving: bool = False
     reactions: dict[str, str] = {}
-    told: dict[str, str] = {}
-    """Who was told of its being there, and as what; the first kind stays."""
+    answers: dict[str, str] = {}
+    """Who is told of it because it answers them, and as what."""
+    mentions: set[str] = set()
+    """Who is told of it because it mentions them now."""
 
 
 class Truth(msgspec.Struct, kw_only=True):
@@ -57,34 +59,31 @@ class Truth(msgspec.Struct, kw_only=True):
         """A post was created."""
         post = _entity(answer)
         post.topics, post.kind = list(answer["topics"]), answer["kind"]
-        post.told = {member: "mention" for member in mentioned(answer) if member != post.author}
+        post.mentions = mentioned(answer)
         self.posts[post.id] = post
         self.below[post.id] = []
         self.topics.update(post.topics)
 
     def take_comment(self, answer: Json) -> None:
-        """A comment was created. Who is told: whoever is mentioned, else answered, else the post's author."""
+        """A comment was created: it answers the post's author, or whoever wrote the comment above it."""
         comment = _entity(answer)
         comment.post, comment.parent = answer["post_id"], answer["parent"]
-        told = {self.posts[answer["post_id"]].author: "comment"}
+        comment.answers = {self.posts[answer["post_id"]].author: "comment"}
         if comment.parent is not None:
-            told[self.comments[comment.parent].author] = "reply"
-        told |= dict.fromkeys(mentioned(answer), "mention")
-        told.pop(comment.author, None)
-        comment.told = told
+            comment.answers[self.comments[comment.parent].author] = "reply"
+        comment.answers.pop(comment.author, None)
+        comment.mentions = mentioned(answer)
         self.comments[comment.id] = comment
         self.below[answer["post_id"]].append(comment.id)
 
     def take_edit(self, answer: Json) -> None:
-        """A post or comment has these words now; whom they mention for the first time is told."""
+        """A post or comment has these words now, and mentions whom they mention."""
         entity = self.entity(answer["id"])
         entity.body, entity.version = answer["body"], answer["version"]
         if entity.post is None:
             entity.topics = list(answer["topics"])
             self.topics.update(entity.topics)
-        for member in mentioned(answer):
-            if member != entity.author:
-                entity.told.setdefault(member, "mention")
+        entity.mentions = mentioned(answer)
 
     def take_reaction(self, target: str, member: str, kind: str | None) -> None:
         """The member's one reaction is `kind`; None: none."""
@@ -112,31 +111,29 @@ class Truth(msgspec.Struct, kw_only=True):
         name: Literal["comments", "replies"] = "comments" if entity.post is None else "replies"
         return {"reactions": dict(kinds), "reaction_total": kinds.total(), name: number}
 
-    def inbox(self, member: str) -> Counter[Told]:
-        """What must stand in a member's inbox, each line once."""
-        return Counter(line for whom, line in self._lines() if whom == member)
+    def inboxes(self) -> dict[str, dict[Cause, set[str]]]:
+        """What must stand in each member's inbox, once each: a cause, and the kinds that it may be told as.
 
-    def inboxes(self) -> dict[str, Counter[Told]]:
-        """Every inbox that is not empty."""
-        found: dict[str, Counter[Told]] = {}
-        for whom, line in self._lines():
-            found.setdefault(whom, Counter())[line] += 1
-        return found
-
-    def _lines(self) -> list[tuple[str, Told]]:
-        lines: list[tuple[str, Told]] = []
+        Whoever is answered and mentioned is told one of both: an edit that brings the mention in changes no line.
+        """
+        due: dict[str, dict[Cause, set[str]]] = {}
         for entity in [*self.posts.values(), *self.comments.values()]:
             if not self.stands(entity):
                 continue
             place = (entity.post or entity.id, entity.id if entity.post else None)
-            lines += [(whom, (kind, entity.author, *place)) for whom, kind in entity.told.items()]
-            lines += [(entity.author, ("reaction", who, *place)) for who in entity.reactions if who != entity.author]
-        return lines
+            for whom, kind in entity.answers.items():
+                due.setdefault(whom, {})[(False, entity.author, *place)] = {kind}
+            for whom in entity.mentions:
+                due.setdefault(whom, {}).setdefault((False, entity.author, *place), set()).add("mention")
+            for who in entity.reactions.keys() - {entity.author}:
+                due.setdefault(entity.author, {})[(True, who, *place)] = {"reaction"}
+        return due
 
 
-def mentioned(answer: Json) -> list[str]:
-    """The members that an answer's text mentions."""
-    return [entity["account_id"] for entity in answer["entities"] if entity["type"] == "mention"]
+def mentioned(answer: Json) -> set[str]:
+    """The members, other than its author, that an answer's text mentions."""
+    found = {entity["account_id"] for entity in answer["entities"] if entity["type"] == "mention"}
+    return found - {answer["author"]["id"]}
 
 
 def _entity(answer: Json) -> Entity:

@@ -1,9 +1,18 @@
 """Redis loses what it has, dies, hangs, refuses, or shows another history."""
 
-from services.torture.scene import Fault
+import asyncio
+import random
+import signal
+import time
+
+from redis.exceptions import RedisError
+
+from services.torture.process import stopped
+from services.torture.scene import Fault, Scene, until
 from services.torture.stage import STREAM
 
 REDIS = frozenset({"redis"})
+PROBE = "torture:probe"
 
 
 class Flushed(Fault):
@@ -22,4 +31,251 @@ class Flushed(Fault):
             self.evidence = f"FLUSHALL took {before} entries"
 
 
-ALL: list[type[Fault]] = [Flushed]
+class Killed(Fault):
+    """kill -9, and an empty one in its place."""
+
+    name, family, touches = "redis-killed", "redis", REDIS
+
+    async def inject(self) -> None:
+        """See Fault."""
+        server = self.scene.stage.redis
+        pid = server.pid
+        await asyncio.to_thread(server.send, signal.SIGKILL)
+        if not server.running:
+            self.evidence = f"pid {pid} died of SIGKILL"
+
+    async def heal(self) -> None:
+        """See Fault."""
+        await self.scene.stage.run_redis(self.scene.stage.redis)
+
+
+class Measured(Fault):
+    """A fault during which events must go on arriving; `measured` says how fast."""
+
+    family = "redis"
+    touches = frozenset({"redis", "postgres", "notify", "sequencer", "feed"})
+    hold = (2.5, 4.0)
+
+    def __init__(self, scene: Scene, rng: random.Random) -> None:
+        super().__init__(scene, rng)
+        self._since = 0.0
+
+    def start(self) -> None:
+        """Measure from now."""
+        self._since = time.time()
+
+    def stop(self) -> None:
+        """Until now."""
+        from services.torture.run import spread
+
+        seen = [seconds for when, seconds in self.scene.book.latencies if self._since < when < time.time()]
+        self.measured = {f"{name} ms": value for name, value in spread(seen).items()} | {"events": len(seen)}
+
+
+class Down(Measured):
+    """Redis is gone for a while: events arrive from Postgres."""
+
+    name = "redis-down"
+
+    async def inject(self) -> None:
+        """See Fault."""
+        server = self.scene.stage.redis
+        await asyncio.to_thread(server.stop)
+        self.start()
+
+    async def heal(self) -> None:
+        """See Fault."""
+        self.stop()
+        if not self.scene.stage.redis.running and self.measured["events"]:
+            self.evidence = f"nobody answered for a while, and {self.measured['events']:.0f} events arrived meanwhile"
+        await self.scene.stage.run_redis(self.scene.stage.redis)
+
+
+class Hung(Measured):
+    """Redis stands still and keeps its connections: worse than gone."""
+
+    name = "redis-hung"
+
+    async def inject(self) -> None:
+        """See Fault."""
+        self.scene.stage.redis.send(signal.SIGSTOP)
+        self.start()
+
+    async def heal(self) -> None:
+        """See Fault."""
+        self.stop()
+        if stopped(self.scene.stage.redis.pid or 0) and self.measured["events"]:
+            self.evidence = f"it stood still, and {self.measured['events']:.0f} events arrived meanwhile"
+        self.scene.stage.redis.send(signal.SIGCONT)
+
+
+class OutOfMemory(Fault):
+    """maxmemory is reached, and nothing may be evicted: reads go on, writes fail."""
+
+    name, family, touches = "redis-out-of-memory", "redis", REDIS
+    hold = (0.5, 2.5)
+
+    async def inject(self) -> None:
+        """See Fault."""
+        async with self.scene.stage.admin() as redis:
+            await redis.config_set("maxmemory-policy", "noeviction")
+            await redis.config_set("maxmemory", 1)
+            try:
+                await redis.set(PROBE, "x")
+            except RedisError as error:
+                if "OOM" in str(error) or "maxmemory" in str(error):
+                    self.evidence = f"a write was refused: {error}"
+
+    async def heal(self) -> None:
+        """See Fault."""
+        async with self.scene.stage.admin() as redis:
+            await redis.config_set("maxmemory", 0)
+
+
+class ReadOnly(Fault):
+    """Reads go on, writes fail: a replica whose primary is nowhere, or a primary that misses its replicas."""
+
+    name, family, touches = "redis-read-only", "redis", REDIS
+    hold = (0.5, 2.5)
+
+    async def inject(self) -> None:
+        """See Fault."""
+        async with self.scene.stage.admin() as redis:
+            if self.rng.random() < 0.5:
+                await redis.replicaof("127.0.0.1", 1)
+            else:
+                await redis.config_set("min-replicas-to-write", 1)
+            try:
+                await redis.set(PROBE, "x")
+            except RedisError as error:
+                self.evidence = f"a write was refused: {error}"
+
+    async def heal(self) -> None:
+        """See Fault."""
+        async with self.scene.stage.admin() as redis:
+            await redis.replicaof("NO", "ONE")
+            await redis.config_set("min-replicas-to-write", 0)
+
+
+class Promoted(Fault):
+    """A real replica that was cut off from its primary takes over: what came since is not in it."""
+
+    name, family, touches = "redis-promoted", "redis", REDIS
+    hold = (0.0, 0.5)
+
+    async def inject(self) -> None:
+        """See Fault."""
+        from services.bench.stack import free_port
+
+        stage = self.scene.stage
+        primary, replica, port = stage.redis, stage.another_redis(), free_port()
+        await stage.run_redis(replica)
+        async with stage.admin() as redis, stage.admin(replica) as standby:
+            await redis.config_set("bind", "127.0.0.1")
+            await redis.config_set("port", port)
+            await standby.replicaof("127.0.0.1", port)
+
+            async def synced() -> bool:
+                return bool((await standby.info("replication"))["master_link_status"] == "up")
+
+            await until(synced, "the replica is in step")
+            await standby.replicaof("NO", "ONE")
+            held = await _last(standby)
+
+            async def ahead() -> bool:
+                return await _last(redis) != held
+
+            await until(ahead, "the primary has gone on")
+            lost = await _last(redis)
+        await asyncio.to_thread(primary.send, signal.SIGKILL)
+        stage.redis = replica
+        cut = stage.publishing.cut() + stage.reading.cut()
+        self.evidence = f"the replica ends at {held}, its primary had got to {lost}; {cut} connections cut"
+
+
+class TrimmedPast(Fault):
+    """A reader stands still while what it would read next is trimmed away."""
+
+    name, family, touches = (
+        "redis-trimmed-past-reader",
+        "redis",
+        frozenset({"redis", "notify", "sequencer", "postgres"}),
+    )
+    hold = (0.0, 0.3)
+
+    async def inject(self) -> None:
+        """See Fault."""
+        stage = self.scene.stage
+        victim = self.rng.choice(stage.notifies)
+        victim.signal(signal.SIGSTOP)
+        try:
+            async with stage.admin() as redis:
+                before = await _last(redis)
+
+                async def ahead() -> bool:
+                    return await _last(redis) != before and bool(await redis.xlen(STREAM))
+
+                await until(ahead, "the stream has gone on")
+                now = await _last(redis)
+                trimmed = await redis.xtrim(STREAM, maxlen=0, approximate=False)
+            if trimmed and stopped(victim.pid):
+                self.evidence = f"{victim.name} stood still at or before {before}; {trimmed} entries through {now} went"
+        finally:
+            victim.signal(signal.SIGCONT)
+
+
+class Partitioned(Fault):
+    """One side loses Redis, in one direction or both: nothing comes through, it is cut, or it is slow."""
+
+    name, family, touches = "redis-partitioned", "redis", REDIS
+    hold = (0.5, 3.0)
+
+    async def inject(self) -> None:
+        """See Fault."""
+        stage = self.scene.stage
+        self.proxy = self.rng.choice((stage.publishing, stage.reading))
+        ways = self.rng.choice(((self.proxy.there,), (self.proxy.back,), (self.proxy.there, self.proxy.back)))
+        how = self.rng.choice(("hole", "hole", "slow", "cut"))
+        if how == "cut":
+            cut = self.proxy.cut()
+            self.evidence = f"{self.proxy.name}: {cut} connections cut" if cut else ""
+            return
+        before = [(way.held, way.delayed) for way in ways]
+        for way in ways:
+            if how == "hole":
+                way.open.clear()
+            else:
+                way.delay = 0.4
+
+        async def felt() -> bool:
+            return [(way.held, way.delayed) for way in ways] != before
+
+        await until(felt, f"the {how} is felt at {self.proxy.name}")
+        self.evidence = f"{self.proxy.name}: {how}, {len(ways)} ways; pieces that felt it are counted by the proxy"
+
+    async def heal(self) -> None:
+        """See Fault."""
+        self.proxy.heal()
+
+
+async def _last(redis: object) -> str:
+    """The stream's last id; empty when there is none."""
+    try:
+        about = await redis.xinfo_stream(STREAM)  # type: ignore[attr-defined]
+    except RedisError:
+        return ""
+    last: str = about["last-generated-id"].decode()
+    return last
+
+
+ALL: list[type[Fault]] = [
+    Flushed,
+    Killed,
+    Down,
+    Hung,
+    OutOfMemory,
+    ReadOnly,
+    Promoted,
+    TrimmedPast,
+    Partitioned,
+]
