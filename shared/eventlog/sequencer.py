@@ -15,7 +15,7 @@ from shared.clock import monotonic
 from shared.eventlog.cancellation import Cancellation
 from shared.eventlog.entries import POSTGRES_AWAY
 from shared.eventlog.installation import ForeignRedis, open_epoch, standing, what_changed
-from shared.eventlog.leadership import Session, session, stand_by
+from shared.eventlog.leadership import Session, end_when_lost, session, stand_by
 from shared.eventlog.publisher import Publisher
 from shared.eventlog.stream import MAX_LENGTH, UNAVAILABLE, Fenced
 from shared.faults import reached
@@ -55,6 +55,7 @@ class Sequencer:
         self._pool = pool
         self._publisher = None if redis is None else Publisher(log, pool=pool, redis=redis, max_length=max_length)
         self._epoch = 0
+        self._asked_at: float | None = None
 
     @property
     def published(self) -> int | None:
@@ -90,6 +91,8 @@ class Sequencer:
         async with asyncio.TaskGroup() as tasks:
             if self._publisher is not None:
                 tasks.create_task(self._publisher.run(), name=f"publish-{self.log}")
+            lost = end_when_lost(connection, self.log, self._pool, lambda: self._asked_at)
+            tasks.create_task(lost, name=f"lost-{self.log}")
             # Not a task of the group: on 3.11 a child that fails while the group waits for its end leaves our own
             # task counted as cancelled, and `run` would heed that and never lead again.
             await self._number(connection, cancellation)
@@ -134,6 +137,7 @@ class Sequencer:
 
     async def _number_once(self, connection: Session) -> list[Any]:
         """The first page of a window that is numbered and committed now; empty when nothing is pending."""
+        self._asked_at = monotonic()
         try:
             rows: list[Any] = await connection.fetch(_NUMBER, self.log, self._epoch, PAGE)
         except (asyncpg.SerializationError, asyncpg.UniqueViolationError, asyncpg.LockNotAvailableError):
@@ -145,4 +149,6 @@ class Sequencer:
             if self._publisher is not None:
                 self._publisher.compare_soon()
             return []
+        finally:
+            self._asked_at = None
         return rows
