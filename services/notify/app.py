@@ -22,7 +22,8 @@ from redis.retry import Retry
 from services.notify import asyncapi
 from services.notify.inbox import housekeeping
 from services.notify.inbox.api import cors, inbox_routes
-from services.notify.inbox.notifier import Notifier
+from services.notify.inbox.notifier import Notifier, handled
+from services.notify.live import gauges
 from services.notify.live.codes import MARK_INTERVAL, Close
 from services.notify.live.connection import Timing
 from services.notify.live.credentials import Credentials
@@ -154,6 +155,7 @@ class Notify:
             self._follower = Follower(
                 pool, redis, settings, mark_interval=self._mark_interval, on_retired=self.gateway.retire
             )
+            stack.enter_context(gauges.exposed(self._follower, self.gateway, handled))
             await stack.enter_async_context(running("follower", self._follower.run(), self._broke))
             work = {
                 "waker": waker.run(),

@@ -62,7 +62,8 @@ class Tail:
 
     Starts after `start`, None for the head of that moment. It goes on while Redis or Postgres is away; `redis` must not
     decode responses, None reads Postgres alone. Raises EpochChanged, again at every later step, and BehindFloor.
-    Cancelling a step loses nothing. One follower at a time.
+    Cancelling a step loses nothing. One follower at a time. `switches` counts how often it went over to a
+    source, `filled` the holes in Redis that Postgres filled.
     """
 
     def __init__(self, log: int, *, pool: Pool, redis: "Redis | None" = None, start: Position | None = None) -> None:
@@ -81,12 +82,19 @@ class Tail:
         self._held: list[tuple[Position, Entry | None]] = []  # read from Redis, beyond a hole
         self._lag = Lag(CHECK_EVERY)
         self._to_meet = (0.0, self.position.seq)  # when a head was asked for, and what it was
-        self._met_at = float("-inf")
+        self._met_at, self._made_at = float("-inf"), monotonic()
+        self.switches = {"redis": 0, "postgres": 0}
+        self.filled = 0
 
     @property
     def fresh(self) -> bool:
         """Whether we stood at Postgres's head at some moment of the last second."""
         return monotonic() - self._met_at <= FRESH_WITHIN
+
+    @property
+    def met_ago(self) -> float:
+        """Seconds since we last stood at Postgres's head, or since there is this tail."""
+        return monotonic() - max(self._met_at, self._made_at)
 
     def __aiter__(self) -> "Tail":
         return self
@@ -223,6 +231,7 @@ class Tail:
     def _leave_redis(self, why: str) -> None:
         log_.warning("tail_left_redis", log=self.log, why=why, at=str(self.position))
         self.source, self._held = "postgres", []
+        self.switches["postgres"] += 1
         self._stop_reading()
 
     def _stop_reading(self) -> None:
@@ -242,6 +251,7 @@ class Tail:
         if end is not None and end.epoch == self.position.epoch and end.seq >= self.pg_head:
             log_.info("tail_follows_redis", log=self.log, at=str(self.position))
             self.source = "redis"
+            self.switches["redis"] += 1
             self._lag.clear()
 
     # Postgres: slower, and complete.
@@ -260,6 +270,7 @@ class Tail:
         if not batch:
             self._leave_redis("ahead of Postgres")
             await self._meet_head()
+        self.filled += bool(batch)
         return batch
 
     async def _next_of_postgres(self, last: int) -> list[Entry]:

@@ -48,6 +48,11 @@ LONGEST_WAIT = 5.0
 """Seconds at most between two attempts while Postgres is away."""
 
 
+def handled(log_number: int) -> float:
+    """The position through which a log has been handled, as far as this process knows."""
+    return next((sample.value for metric in POSITION.labels(log_number).collect() for sample in metric.samples), 0.0)
+
+
 class Notifier:
     """`run()` follows all logs until it is cancelled; any number of processes may do so at once."""
 
@@ -176,7 +181,9 @@ class Notifier:
         if cursor["seq"] < cursor["floor"] - 1:
             # Retention waits for us, so somebody took the entries away by hand. Going on is all that is left.
             log.error("notifier_missed_entries", log=log_number, after=cursor["seq"], floor=cursor["floor"])
-        return Position(cursor["epoch"], max(cursor["seq"], cursor["floor"] - 1))
+        start = Position(cursor["epoch"], max(cursor["seq"], cursor["floor"] - 1))
+        POSITION.labels(log_number).set(start.seq)
+        return start
 
     async def _write_jobs(self) -> None:
         while True:

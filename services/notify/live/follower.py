@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 import asyncpg
 from redis.asyncio import Redis
 
-from services.notify.live import metrics
 from services.notify.live.generation import Generation
 from services.notify.live.hub import FRAME
 from services.notify.live.ring import Ring
@@ -27,7 +26,7 @@ AGAIN = 0.5
 
 
 class Follower:
-    """`current` is the generation that new sockets join; None while the rings are being filled."""
+    """`current` is the generation that new sockets join; None while the rings are being filled. `tails`: one a log."""
 
     def __init__(
         self,
@@ -43,7 +42,7 @@ class Follower:
         self._settings = settings
         self._mark_interval = mark_interval
         self._on_retired = on_retired
-        self._tails: list[Tail] = []
+        self.tails: list[Tail] = []
         self.current: Generation | None = None
 
     async def run(self) -> None:
@@ -58,7 +57,7 @@ class Follower:
             finally:
                 self.current = None
                 await generation.close()
-                for tail in self._tails:
+                for tail in self.tails:
                     await tail.aclose()
             self._on_retired(generation)
 
@@ -66,7 +65,7 @@ class Follower:
         """What keeps this side from serving, or slows it, as health checks name it."""
         if self.current is None:
             return {"!ring": "The newest entries are still being read."}
-        slow = [str(number) for number, tail in enumerate(self._tails) if tail.source != "redis"]
+        slow = [str(number) for number, tail in enumerate(self.tails) if tail.source != "redis"]
         return {"tail": f"Logs read from Postgres: {', '.join(slow)}."} if slow else {}
 
     async def _load(self) -> Generation:
@@ -80,7 +79,7 @@ class Follower:
                 log.warning("ring_not_filled", error=repr(error))
                 await asyncio.sleep(AGAIN)
                 continue
-            self._tails = [
+            self.tails = [
                 Tail(ring.log, pool=self._pool, redis=self._redis, start=Position(cursor.epoch, ring.end))
                 for ring in rings
             ]
@@ -104,12 +103,12 @@ class Follower:
         return ring
 
     def _known_head(self, number: int) -> int:
-        return self._tails[number].pg_head
+        return self.tails[number].pg_head
 
     async def _follow(self, generation: Generation) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(generation.run(), name="generation")
-            for number, tail in enumerate(self._tails):
+            for number, tail in enumerate(self.tails):
                 tasks.create_task(self._take(generation, number, tail), name=f"tail-{number}")
             self.current = generation
 
@@ -119,7 +118,6 @@ class Follower:
             for part in parts(entries, hub.load // 4):
                 await hub.room()
                 hub.take(number, part)
-            metrics.LAG.labels(number).set(max(tail.pg_head - hub.rings[number].end, 0))
         raise RuntimeError(f"the tail of log {number} ended")
 
 

@@ -136,6 +136,10 @@ class Gateway:
                 session.outlet.write(encode(Drain(in_=round(place * step, 3))))
         await self._close_spread(sockets, step, Close.DRAIN)
 
+    def sessions(self) -> list[Session]:
+        """Whoever is connected now."""
+        return list(self._sockets)
+
     def retire(self, generation: Generation) -> None:
         """Closes the sockets of a generation that has ended with 4006, spread like a drain."""
         sockets = [session for session, lives_in in self._sockets.items() if lives_in is generation]

@@ -73,6 +73,3 @@ class Generation:
         while True:
             await asyncio.sleep(self._mark_interval)
             self.hub.want_marks()
-            metrics.SUBSCRIPTIONS.set(len(self.hub.channels))
-            for ring in self.hub.rings:
-                metrics.RING.labels(ring.log).set(len(ring))

@@ -62,6 +62,7 @@ class Hub:
         self._awaiting: list[tuple[int, int, Callable[[], None]]] = []
         self._work = asyncio.Event()
         self._gathered = 0
+        self._oldest = ""
         self._roomy = asyncio.Event()
 
     @property
@@ -143,7 +144,6 @@ class Hub:
                     followed.queues.setdefault(number, []).append(entry)
                     dirty[channel] = followed
                     self._gathered += len(entry.payload) + len(channel) + FRAME
-        metrics.position(number, ring.end)
         self._work.set()
         if self._awaiting:
             self._answer_awaiting()
@@ -179,6 +179,7 @@ class Hub:
         before = self._handed
         leaving, self._leaving = self._leaving, []
         parcels = self._gather()
+        oldest, self._oldest = self._oldest, ""
         for session, frames in leaving:
             session.outlet.tell(frames)
         for place, (session, frames) in enumerate(parcels.items(), 1):
@@ -193,6 +194,8 @@ class Hub:
                     self.on_behind(session)
             if place % SLICE == 0:
                 await asyncio.sleep(0)
+        if oldest:
+            metrics.handed(oldest)
 
     def _gather(self) -> dict[Session, bytes]:
         bodies = Bodies()
@@ -214,6 +217,8 @@ class Hub:
         for number, entries in followed.queues.items():
             frames += chain(channel, number, followed.last[number], entries, bodies)
             followed.last[number] = entries[-1].seq
+            if not self._oldest or entries[0].at < self._oldest:
+                self._oldest = entries[0].at
         followed.queues = {}
         return frames
 

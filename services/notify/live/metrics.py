@@ -1,30 +1,46 @@
-"""What the live side counts. Labels are bounded: no channel, no member, no address."""
+"""What the live side counts while it works; METRICS.md explains each. What is only looked at when asked: gauges.py.
 
-from prometheus_client import Counter, Gauge
+Labels are bounded: no channel, no member, no address.
+"""
+
+from datetime import datetime
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from shared import clock
 
 SOCKETS = Gauge("chorus_live_sockets", "Open sockets.")
-SUBSCRIPTIONS = Gauge("chorus_live_channels_followed", "Channels with at least one live subscription here.")
 FRAMES = Counter("chorus_live_event_frames_total", "Event frames handed to sockets by rounds.")
 REQUESTS = Counter("chorus_live_requests_total", "Frames taken from clients.", ["type"])
 ERRORS = Counter("chorus_live_errors_total", "Client frames that were refused.", ["code"])
 CLOSES = Counter("chorus_live_closes_total", "Sockets closed, by code; `client` when the other side left.", ["code"])
 RESETS = Counter("chorus_live_resets_total", "Subscriptions ended with a reset.", ["reason"])
-RECOVERIES = Counter("chorus_live_recoveries_total", "Subscriptions replayed to live, by where from.", ["source"])
+RECOVERIES = Counter(
+    "chorus_live_recoveries_total",
+    "Subscriptions with a `since`, by where their past came from and how it ended.",
+    ["source", "outcome"],
+)
+CATCH_UPS = Counter(
+    "chorus_live_catch_ups_total",
+    "Sessions that fell behind, by where what they lacked came from and how it ended.",
+    ["source", "outcome"],
+)
 HISTORY = Counter("chorus_live_history_entries_total", "Entries read from Postgres to extend a ring.", ["log"])
 FELL_BEHIND = Counter("chorus_live_fell_behind_total", "Times that a session fell behind its hub.")
-POSITION = Gauge("chorus_live_position", "Position through which a log has come in.", ["log"])
-LAG = Gauge("chorus_live_lag", "Positions between Postgres's head and what has come in.", ["log"])
-RING = Gauge("chorus_live_ring_entries", "Entries in memory.", ["log"])
-
-_positions: dict[int, Gauge] = {}
-
-
-def position(log: int, seq: int) -> None:
-    """Log `log` has come in through `seq`. Called for each batch: labels are looked up once."""
-    gauge = _positions.get(log)
-    if gauge is None:
-        gauge = _positions[log] = POSITION.labels(log)
-    gauge.set(seq)
-
+COMMIT_TO_SOCKET = Histogram(
+    "chorus_live_commit_to_socket_seconds",
+    "For each round, from its oldest event's `at` until the last socket was written to.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60),
+)
 
 sent = FRAMES.inc
+
+
+def age(at: str) -> float:
+    """Seconds since `at` of an entry, by this process's clock; 0 when that is behind Postgres's."""
+    return max((clock.now() - datetime.fromisoformat(at)).total_seconds(), 0.0)
+
+
+def handed(oldest: str) -> None:
+    """A round has ended whose oldest entry is of `oldest`. Once a round, however many sockets it wrote to."""
+    COMMIT_TO_SOCKET.observe(age(oldest))

@@ -114,6 +114,8 @@ class Recovery:
         if at_end:
             session.behind = session.base = None
             session.written = {}
+            metrics.CATCH_UPS.labels("postgres" if session.extended else "ring", "complete").inc()
+            session.extended = False
         session.outlet.write(b"".join(out))
         return at_end
 
@@ -124,9 +126,11 @@ class Recovery:
                 for subscription in [s for s in session.subscriptions.values() if s.live]:
                     self.end(session, subscription, "too_old")
                 session.behind = session.base = None
+                session.extended = False
+                metrics.CATCH_UPS.labels("postgres", "too_old").inc()
             self.resume(session)
 
-        session.fetching = True
+        session.fetching = session.extended = True
         if position[number] < self._past.reach(number):
             fetched(False)
         else:
@@ -157,7 +161,7 @@ class Recovery:
             )
             out.append(encode(frame))
             if subscription.since is not None:
-                metrics.RECOVERIES.labels("postgres" if subscription.extended else "ring").inc()
+                metrics.RECOVERIES.labels("postgres" if subscription.extended else "ring", "complete").inc()
         session.outlet.write(b"".join(out))
         return at_end
 
@@ -197,6 +201,8 @@ class Recovery:
 
     def end(self, session: Session, subscription: Subscription, reason: str) -> None:
         """The subscription ends with a `reset`."""
+        if not subscription.live and subscription.since is not None:
+            metrics.RECOVERIES.labels("postgres", reason).inc()
         self._hub.drop(session, subscription)
         metrics.RESETS.labels(reason).inc()
         session.outlet.tell(reset(subscription.name, reason))

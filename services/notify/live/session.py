@@ -26,6 +26,9 @@ class Outlet(Protocol):
     share: int
     """Bytes that one write of a round or a replay may have."""
 
+    def waiting(self) -> int:
+        """Bytes that were written and have not gone out."""
+
     def takes(self, size: int) -> bool:
         """Whether a round may write so many bytes now."""
 
@@ -82,7 +85,7 @@ class Session:
     """The state of one socket from its accept to its end.
 
     `behind`: None, or the position per log through which every live subscription has been written, while the hub leaves
-    the session out; `base` is where its catching up began (None: not yet).
+    the session out; `base` is where its catching up began (None: not yet), `extended` whether that needed Postgres.
     """
 
     __slots__ = (
@@ -94,6 +97,7 @@ class Session:
         "base",
         "behind",
         "ended",
+        "extended",
         "fetching",
         "greeted",
         "id",
@@ -117,6 +121,7 @@ class Session:
         self.ended = False
         self.queued = False
         self.fetching = False
+        self.extended = False
         self._bad: tuple[float, ...] = ()
         self._tokens = float(MESSAGE_BURST)
         self._refilled = now

@@ -40,6 +40,9 @@ class Client:
         self.proofs: dict[str, Proof] = {}
         self.folds: dict[str, dict[Any, Any]] = {}
 
+    def waiting(self) -> int:
+        return 0
+
     def takes(self, size: int) -> bool:
         return not self.paused and (size <= self.share or not self.clogged)
 
