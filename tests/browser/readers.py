@@ -97,7 +97,7 @@ def reader(
     try:
         person = Reader(context, url, name)
         if name is not None:
-            handle = f"{name.lower()}{next(_numbers)}"
+            handle = f"{name.lower() if name.isascii() else 'reader'}{next(_numbers)}"
             account = {"handle": handle, "display_name": name, "password": PASSWORD}
             person.call("POST", "/v1/accounts", account)
             person.call("POST", "/v1/sessions", {"handle": handle, "password": PASSWORD, "cookie": True})

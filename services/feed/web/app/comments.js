@@ -6,6 +6,8 @@ import { change, me, state } from "./store.js";
 import { cover, follow } from "./stream.js";
 import { compareIds } from "./text.js";
 
+const PAGE = 100; // comments that one more press brings: who reads on wants to read
+
 const path = (postId) => `/v1/posts/${postId}/comments`;
 
 /** A post's comments from the oldest, kept live. Gives how to stop; throws Problem. */
@@ -19,7 +21,7 @@ export function openThread(postId) {
 
 /** The next part of a thread. Throws Problem. */
 export async function showMore(postId) {
-  const { data, asOf } = await get(withQuery(path(postId), { before: state.value.threads[postId].next }));
+  const { data, asOf } = await get(withQuery(path(postId), { limit: PAGE, before: state.value.threads[postId].next }));
   change(keepThread, postId, data, asOf, true);
   cover(`post:${postId}`, asOf);
 }

@@ -43,7 +43,7 @@ export function Account() {
   if (me.value === undefined) return html`<span class="face" aria-hidden="true" />`;
   if (!me.value) return html`<button type="button" class="primary" onClick=${() => (asking.value = "")}>Sign in</button>`;
   return html`<${Menu} label=${`Your account, ${me.value.display_name}`} face=${html`<${Face} name=${me.value.display_name} />`}>${(close) => html`
-    <p><b>${me.value.display_name}</b><br />@${me.value.handle}</p>
+    <p><b dir="auto">${me.value.display_name}</b><br />@${me.value.handle}</p>
     <${Trouble} problem=${problem}>We couldn't sign you out. Try again in a moment.<//>
     <button type="button" onClick=${() => run(signOut).then((out) => out && close())}>Sign out</button>`}<//>`;
 }

@@ -37,7 +37,7 @@ function Listing({ status, problem, again }) {
 function List({ title, topics }) {
   return html`<section class="list"><h2>${title}</h2><ul>
     ${topics.map((topic) => html`<li key=${topic.slug}><a href=${topicPath(topic.slug)}>
-      <b>${topic.name}</b>
+      <b dir="auto">${topic.name}</b>
       ${topic.description && html`<span class="about">${topic.description}</span>`}
       <span class="counts"><span>${plural(topic.people, "person", "people")}</span> <span>${plural(topic.posts, "post")}</span></span>
     </a></li>`)}
@@ -53,6 +53,6 @@ export function Aside({ besides }) {
   const topics = (listed.value?.slugs ?? []).filter((slug) => slug !== besides).map((slug) => state.value.topics[slug]).filter(Boolean);
   if (!topics.length) return null;
   return html`<section aria-label="Other topics"><h2>Other topics</h2><ul>
-    ${topics.slice(0, ASIDE).map((topic) => html`<li key=${topic.slug}><a href=${topicPath(topic.slug)}>${topic.name}</a> <span>${topic.people ? plural(topic.people, "person", "people") : plural(topic.posts, "post")}</span></li>`)}
+    ${topics.slice(0, ASIDE).map((topic) => html`<li key=${topic.slug}><a dir="auto" href=${topicPath(topic.slug)}>${topic.name}</a> <span>${topic.people ? plural(topic.people, "person", "people") : plural(topic.posts, "post")}</span></li>`)}
   </ul></section>`;
 }

@@ -49,7 +49,7 @@ function List({ load, onclose }) {
     <ul class="inbox">${inbox.items.map((item) => html`<li key=${item.id}>
       <a href=${postPath(item.post_id)} class=${item.read ? "" : "unread"} onClick=${(event) => open(event, item)}>
         <${Face} name=${item.actor.display_name} />
-        <span><b>${item.actor.display_name}</b> ${DID[item.kind] ?? "did something about your post"}<br /><small><${Time} at=${item.created_at} />${!item.read && html`<span class="unseen">, unread</span>`}</small></span>
+        <span><b dir="auto">${item.actor.display_name}</b> ${DID[item.kind] ?? "did something about your post"}<br /><small><${Time} at=${item.created_at} />${!item.read && html`<span class="unseen">, unread</span>`}</small></span>
       </a></li>`)}</ul>
     ${inbox.next && html`<button type="button" class="quiet" disabled=${busy} onClick=${() => run(showOlder)}>Show older</button>`}`;
 }

@@ -59,7 +59,7 @@ function Byline({ post, onedit }) {
   const { busy, problem, run } = useAction();
   return html`<div class="by">
     <${Face} name=${post.author.display_name} />
-    <div><b id=${`by-${post.id}`}>${post.author.display_name}</b> <span class="when"><a href=${postPath(post.id)}><${Time} at=${post.created_at} id=${`at-${post.id}`} /></a>${post.edited_at && html` · edited`}${post.kind === "story" && html` · story`}</span></div>
+    <div><b dir="auto" id=${`by-${post.id}`}>${post.author.display_name}</b> <span class="when"><a href=${postPath(post.id)}><${Time} at=${post.created_at} id=${`at-${post.id}`} /></a>${post.edited_at && html` · edited`}${post.kind === "story" && html` · story`}</span></div>
     ${own && html`<${Menu} label="Edit or delete this post">${(close) => html`
       <button type="button" onClick=${() => { close(); onedit(); }}>Edit</button>
       <button type="button" onClick=${() => { close(); setAsking(true); }}>Delete</button>`}<//>`}
@@ -82,7 +82,7 @@ function Content({ post, alone }) {
       <p><span class="unseen">Content warning: </span>${post.content_warning}</p>
       <button type="button" aria-expanded=${String(shown)} onClick=${() => setShown(!shown)}>${shown ? "Hide" : "Show"}</button>
     </div>`}
-    ${open && html`<div class="content">${title}<${Body} text=${post.body} entities=${post.entities} /><${Photos} media=${post.media} /></div>`}`;
+    ${open && html`<div class="content">${title}<${Body} text=${post.body} entities=${post.entities} folds=${!alone} /><${Photos} media=${post.media} /></div>`}`;
 }
 
 // A deleted post folds away; whoever was inside it is led to the next one rather than to nowhere.

@@ -14,6 +14,8 @@ import { Failed, Skeleton, Trouble, useAction, useLoad } from "./states.js";
 /** Where words about a comment are kept: its changes, and an answer to it. */
 export const PLACES = (id) => [`comment:${id}`, `reply:${id}`];
 
+const DEEP = 4;
+
 export function Thread({ postId }) {
   const { status, problem, again } = useLoad(() => openThread(postId), [postId, visit.value]);
   const thread = useComputed(() => state.value.threads[postId]).value;
@@ -24,19 +26,20 @@ export function Thread({ postId }) {
   const nodes = threaded(thread.ids.map((id) => comments[id]), ({ id }) => PLACES(id).some(has));
   return html`<section class="thread" aria-label="Comments">
     ${nodes.length === 0 && !thread.next && html`<p class="hint">Nobody has answered yet. A few words are enough.</p>`}
-    <${Answers} nodes=${nodes} depth=${0} />
+    <${Answers} nodes=${nodes} />
     ${thread.next && html`<button class="quiet" type="button" disabled=${more.busy} onClick=${() => more.run(() => showMore(postId))}>Show more comments</button>`}
     <${Trouble} problem=${more.problem}>We couldn't load more.<//>
     <${Write} key=${writer.value} place=${`post:${postId}`} label="Write a comment" button="Comment" onsend=${(body, key) => comment(postId, { body }, key)} />
   </section>`;
 }
 
-function Answers({ nodes, depth }) {
+// Past DEEP there is no room to step in: then words say who is answered.
+function Answers({ nodes, depth = 0, to }) {
   if (!nodes.length) return null;
-  return html`<ol class=${depth && depth < 4 ? "answers inner" : "answers"}>
+  return html`<ol class=${depth && depth < DEEP ? "answers inner" : "answers"}>
     ${nodes.map(({ comment: each, replies }) => html`<li key=${each.id}>
-      <${Comment} comment=${each} />
-      <${Answers} nodes=${replies} depth=${depth + 1} />
+      <${Comment} comment=${each} to=${depth < DEEP ? undefined : to} />
+      <${Answers} nodes=${replies} depth=${depth + 1} to=${each.author.display_name} />
     </li>`)}
   </ol>`;
 }
