@@ -76,6 +76,12 @@ class Supervisor:
         self._changed()
         self._keeper(self._guard(name, server))
 
+    def send(self, number: int) -> None:
+        """Every process, servers apart, gets the signal."""
+        for child in list(self._children.values()):
+            with contextlib.suppress(ProcessLookupError):
+                child.send_signal(number)
+
     async def stop(self, drain: float) -> None:
         """Everything has ended: services first, politely for `drain` and a little more; then the servers."""
         for keeper in self._keepers:

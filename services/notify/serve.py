@@ -85,18 +85,22 @@ def server(settings: NotifySettings, app: Notify) -> Server:
     return Server(config, app)
 
 
-def run(settings: NotifySettings) -> int:
+def run(settings: NotifySettings, own_port: int | None = None) -> int:
     """Serves until a signal; the exit code: 0 left in good order, 1 something broke, 130 told twice.
 
-    Raises PortTaken.
+    A worker shares its port with others, and is reached alone at `own_port`; its log lines bear that. Raises PortTaken.
     """
-    configure("notify", level=settings.log_level, style=settings.log_format)
+    name = "notify" if own_port is None else f"notify:{own_port}"
+    configure(name, level=settings.log_level, style=settings.log_format)
     clock.configure(settings.clock_offset, settings.clock_file)
     faults.configure(settings.faults, settings.faults_log)
     running: list[Server] = []
     app = Notify(settings, on_fatal=lambda error: running[0].fail(error))
     running.append(server(settings, app))
-    running[0].run(sockets=[listen(settings.host, settings.notify_port)])
+    doors = [listen(settings.host, settings.notify_port, shared=own_port is not None)]
+    if own_port is not None:
+        doors.append(listen(settings.host, own_port))
+    running[0].run(sockets=doors)
     if running[0].broken or not running[0].started:
         return 1
     return 128 + signal.SIGINT if running[0].force_exit else 0
