@@ -1,5 +1,6 @@
 """Single lives on the hub that random ones meet too seldom. The client checks every frame."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -140,6 +141,16 @@ async def test_a_parcel_too_large_for_what_is_left_is_caught_up_in_pieces_each_e
     assert stage.session.behind is None
     assert stage.seen("topic:a") == [*range(1, 21)]
     assert [f["seq"] for f in stage.client.frames if f["type"] == "event"] == [*range(1, 21)]
+
+
+async def test_what_comes_in_right_after_joining_is_not_missed() -> None:
+    stage = Stage()
+    stage.write("x", "topic:a", 2)
+    stage.subscribe(Subscription("topic:a", 1, (0,)))
+    stage.write("x", "topic:a")
+    await asyncio.sleep(0)
+    await stage.hub.round()
+    assert stage.seen("topic:a") == [1, 2, 3]
 
 
 async def test_joining_in_the_middle_of_a_round_misses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
