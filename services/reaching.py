@@ -4,7 +4,7 @@ Addresses hold passwords, so what is shown of one is made here: host, database a
 """
 
 import os
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 import asyncpg
 
@@ -19,12 +19,14 @@ class Unreachable(Exception):
 
 
 def address(url: str) -> str:
-    """Where `url` leads, without its password."""
-    parts = urlsplit(url)
-    host = parts.hostname or unquote(parse_qs(parts.query).get("host", [""])[0]) or unquote(parts.path) or "localhost"
-    named = [f"{host}:{parts.port}" if parts.port else host]
-    if parts.scheme.startswith("postgres"):
-        named += [f"database {parts.path.strip('/') or '(none)'}", f"as {unquote(parts.username or '(nobody)')}"]
+    """Where `url` leads, without its password; also when that is written so that nobody could tell where it ends."""
+    scheme, _, rest = url.partition("://")
+    who, _, where = rest.rpartition("@")
+    place, _, query = where.partition("?")
+    host, _, path = place.partition("/")
+    named = [host or unquote(parse_qs(query).get("host", [""])[0]) or f"/{unquote(path)}"]
+    if scheme.startswith("postgres"):
+        named += [f"database {path or '(none)'}", f"as {unquote(who.partition(':')[0]) or '(nobody)'}"]
     return ", ".join(named)
 
 

@@ -49,6 +49,15 @@ def test_an_address_of_another_kind_is_named_without_being_shown() -> None:
     ]
 
 
+@pytest.mark.parametrize("password", ["hun@ter2", "hun/ter2", "hun ter2"])
+def test_a_password_that_breaks_its_address_is_told_before_anybody_connects(password: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(FeedSettings, {"CHORUS_DATABASE_URL": f"postgresql://me:{password}@db/chorus"})
+    [fault] = caught.value.faults
+    assert fault.startswith("CHORUS_DATABASE_URL: write @ / ? # and spaces of a password percent-encoded")
+    assert "ter2" not in fault
+
+
 def test_faults_speak_of_numbers_and_not_of_python() -> None:
     with pytest.raises(SettingsError) as caught:
         load(NotifySettings, {"CHORUS_FEED_PORT": "many", "CHORUS_DRAIN": "-1"})
