@@ -71,18 +71,10 @@ class Comments:
         """
 
         async def attempt() -> Answer:
-            try:
-                async with transaction(self._pool) as connection:
-                    return await _insert(connection, member, post_id, new, key)
-            except idempotency.Used:
-                assert key is not None  # noqa: S101
-                async with acquire(self._pool) as connection:
-                    given = await idempotency.first_answer(connection, member.id, key)
-                if given is None:
-                    raise asyncpg.SerializationError("the key's first request was forgotten meanwhile") from None
-                return given
+            async with transaction(self._pool) as connection:
+                return await _insert(connection, member, post_id, new, key)
 
-        return await retrying(attempt)
+        return await retrying(lambda: idempotency.answered(self._pool, member.id, key, attempt))
 
     async def change(self, comment_id: int, account_id: int, version: int, body: str) -> Read:
         """The comment with these words: one version on, unless it had them. Raises NotFound, Forbidden, Stale."""

@@ -5,14 +5,15 @@ run side by side wait for each other at the primary key. Keys belong to the memb
 """
 
 import hashlib
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 import msgspec
 
 from services.feed.queries import QUERIES
 from services.feed.rows import as_of
-from shared.errors import ChorusError, KeyReused
-from shared.postgres import Connection
+from shared.errors import ChorusError, Invalid, KeyReused, NotFound
+from shared.postgres import Connection, Pool, acquire
 from shared.wire import AsOf
 
 KEPT = 86400
@@ -44,6 +45,26 @@ class Used(ChorusError):
 def digest(method: str, path: str, body: bytes) -> bytes:
     """What makes two requests the same: method, path and the body's bytes."""
     return hashlib.sha256(b"\n".join((method.encode(), path.encode(), body))).digest()
+
+
+async def answered(pool: Pool, account_id: int, key: Key | None, attempt: Callable[[], Awaitable[Answer]]) -> Answer:
+    """What `attempt` answers, or the first answer of a request with this key.
+
+    That goes for one which is refused now: what it names was taken by its first sending, or has gone since. Raises
+    KeyReused, and what `attempt` raises.
+    """
+    try:
+        return await attempt()
+    except (Used, Invalid, NotFound) as refused:
+        if key is None:
+            raise
+        async with acquire(pool) as connection:
+            given = await first_answer(connection, account_id, key)
+        if given is not None:
+            return given
+        if isinstance(refused, Used):
+            raise asyncpg.SerializationError("the key's first request was forgotten meanwhile") from None
+        raise
 
 
 async def claim(connection: Connection, account_id: int, key: Key | None, answer: Answer, at: object) -> None:

@@ -125,23 +125,15 @@ class Posts:
         places = words.places(new.topics, found)
 
         async def attempt() -> Answer:
-            try:
-                # A topic that is made, or a photo that is attached, must go when the rest does.
-                if new.media or not await self._all_known(places):
-                    async with transaction(self._pool) as connection:
-                        await topics.make_missing(connection, {slug: place.tag for slug, place in places.items()})
-                        return await _insert(connection, member, new, found, places, key)
-                async with acquire(self._pool) as connection:
+            # A topic that is made, or a photo that is attached, must go when the rest does.
+            if new.media or not await self._all_known(places):
+                async with transaction(self._pool) as connection:
+                    await topics.make_missing(connection, {slug: place.tag for slug, place in places.items()})
                     return await _insert(connection, member, new, found, places, key)
-            except idempotency.Used:
-                assert key is not None  # noqa: S101
-                async with acquire(self._pool) as connection:
-                    given = await idempotency.first_answer(connection, member.id, key)
-                if given is None:
-                    raise asyncpg.SerializationError("the key's first request was forgotten meanwhile") from None
-                return given
+            async with acquire(self._pool) as connection:
+                return await _insert(connection, member, new, found, places, key)
 
-        return await retrying(attempt)
+        return await retrying(lambda: idempotency.answered(self._pool, member.id, key, attempt))
 
     async def _all_known(self, places: dict[str, words.Place]) -> bool:
         """Whether every topic exists. Topics never go, so what was seen once need not be asked again."""

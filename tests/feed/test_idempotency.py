@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.feed.community import Community, Member, faults, made, problem
+from tests.feed.test_media import picture, upload
 
 
 async def send(member: Member, path: str, body: Any, key: str = "key-1") -> httpx.Response:
@@ -69,3 +70,23 @@ async def test_a_key_that_is_none_is_a_fault(community: Community, key: str) -> 
     response = await community.http.post("/v1/posts", json={"body": "x"}, headers=headers)
     assert faults(response) == {("Idempotency-Key", "malformed")}
     assert await community.row_counts() == before
+
+
+async def test_a_replay_is_answered_though_its_photo_is_taken_and_its_place_gone(community: Community) -> None:
+    ada = await community.member()
+    photo = made(await upload(ada, picture()))
+    body = {"body": "look", "media": [photo["id"]]}
+    answers = await asyncio.gather(*(send(ada, "/v1/posts", body) for _ in range(4)))
+    assert {(answer.status_code, answer.text) for answer in answers} == {(201, answers[0].text)}
+    assert faults(await send(ada, "/v1/posts", body, "key-2")) == {("media.0", "taken")}
+
+    post = answers[0].json()
+    first = await ada.comment(post, "First")
+    path, reply = f"/v1/posts/{post['id']}/comments", {"body": "Answer", "parent": first["id"]}
+    answer = await send(ada, path, reply, "reply")
+    for gone in (f"/v1/comments/{first['id']}", f"/v1/posts/{post['id']}"):
+        assert (await ada.call("DELETE", gone)).status_code == 204
+        again = await send(ada, path, reply, "reply")
+        assert (again.status_code, again.text, again.headers["idempotency-replayed"]) == (201, answer.text, "true")
+    problem(await send(ada, path, {"body": "x"}, "reply"), 422, "idempotency_key_reused")
+    problem(await send(ada, path, {"body": "x"}, "other"), 404)
