@@ -236,7 +236,7 @@ class Hub:
             return
         try:
             if entry.type == "log.redacted":
-                self.rings[number].redact(_redacted.decode(entry.payload).seq)
+                self._redact(number, _redacted.decode(entry.payload).seq)
                 return
             event = decode_payload(entry.type, entry.payload)
         except (ValueError, RecursionError):
@@ -248,6 +248,14 @@ class Hub:
                     session.outlet.end(Close.REVOKED)
         elif isinstance(event, MembershipChanged) and self.on_membership is not None:
             self.on_membership(event, number, entry.seq)
+
+    def _redact(self, number: int, seq: int) -> None:
+        """The words of an entry leave the ring, and what waits for the next round."""
+        if (left := self.rings[number].redact(seq)) is None:
+            return
+        for channel in left.channels:
+            if (followed := self.channels.get(channel)) is not None and (queue := followed.queues.get(number)):
+                followed.queues[number] = [left if entry.seq == seq else entry for entry in queue]
 
     def _reload(self, channel: str) -> None:
         """Those who follow the channel get what came before, then a `reset`; who is behind meets it catching up."""

@@ -15,10 +15,15 @@ O(ring) each."""
 REDACTED = "redacted"
 
 
+def tombstone(entry: Entry) -> Entry:
+    """What is left of an entry whose words were removed: its position, channels and time."""
+    return entry._replace(type=REDACTED, payload=b"{}")
+
+
 class Ring:
     """Entries `floor` … `end`; empty, `floor` is `end + 1`. It may hold a fiftieth more than `capacity`."""
 
-    __slots__ = ("_entries", "_extension", "_index", "_slack", "capacity", "end", "floor", "log")
+    __slots__ = ("_entries", "_extension", "_held", "_index", "_redacted", "_slack", "capacity", "end", "floor", "log")
 
     def __init__(self, log: int, capacity: int, end: int, slack: int | None = None) -> None:
         self.log = log
@@ -28,6 +33,8 @@ class Ring:
         self._entries: list[Entry] = []
         self._index: dict[str, list[int]] = {}
         self._extension = 0
+        self._held = False
+        self._redacted: set[int] = set()
         self._slack = max(capacity // 50, LEAST_SLACK) if slack is None else slack
 
     def append(self, entry: Entry) -> None:
@@ -52,6 +59,8 @@ class Ring:
             return
         if older[-1].seq != self.floor - 1 or len(older) != older[-1].seq - older[0].seq + 1:
             raise AssertionError(f"log {self.log}: {older[0].seq} to {older[-1].seq} are not right below {self.floor}")
+        # Read before their words were removed, perhaps, and the news of that has come in since.
+        older = [tombstone(entry) if entry.seq in self._redacted else entry for entry in older]
         fresh: dict[str, list[int]] = {}
         for entry in older:
             for channel in dict.fromkeys(entry.channels):
@@ -64,12 +73,15 @@ class Ring:
         self.hold()
 
     def hold(self, room: int = 0) -> None:
-        """Nothing that is here now is cut off, nor `room` more, until `release`."""
+        """Nothing that is here now is cut off, nor `room` more that may be prepended, until `release`."""
+        self._held = True
         self._extension = max(self._extension, len(self._entries) - self.capacity + room, 0)
 
     def release(self) -> None:
         """What exceeds the capacity goes."""
         self._extension = 0
+        self._held = False
+        self._redacted.clear()
         self._cut(self.end - self.capacity + 1)
 
     def entry(self, seq: int) -> Entry:
@@ -90,11 +102,14 @@ class Ring:
         place = bisect_right(found, seq - 1) if found else 0
         return found[place - 1] if found and place else 0
 
-    def redact(self, seq: int) -> None:
-        """The entry at `seq` keeps its position, channels and time, and loses its words."""
-        if self.floor <= seq <= self.end:
-            place = seq - self.floor
-            self._entries[place] = self._entries[place]._replace(type=REDACTED, payload=b"{}")
+    def redact(self, seq: int) -> Entry | None:
+        """The entry at `seq` loses its words, also if prepended only later; returns what is left, None: not here."""
+        if seq < self.floor and self._held:
+            self._redacted.add(seq)
+        if not self.floor <= seq <= self.end:
+            return None
+        left = self._entries[seq - self.floor] = tombstone(self._entries[seq - self.floor])
+        return left
 
     def fill(self, entries: Iterable[Entry]) -> None:
         """Appends all of `entries`."""

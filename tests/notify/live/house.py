@@ -84,9 +84,13 @@ class Pen:
         )
         await self.write("x", ["topic:a"])
 
-    async def redact(self, seq: int) -> None:
-        """The words of an entry of log 0 are removed, with the event that says so."""
+    async def erase(self, seq: int) -> None:
+        """The words of an entry of log 0 are removed; the event that says so is committed and not yet numbered."""
         await self._connection.execute("select eventlog.redact(0::smallint, $1)", seq)
+
+    async def redact(self, seq: int) -> None:
+        """The words of an entry of log 0 are removed, and the event that says so is numbered."""
+        await self.erase(seq)
         await self.number()
 
     async def logs(self, count: int) -> None:

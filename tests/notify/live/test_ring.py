@@ -73,6 +73,16 @@ def test_the_index_leaves_with_the_entries() -> None:
     assert ring.channels() <= 17
 
 
+def test_words_that_were_read_before_they_were_removed_are_not_prepended() -> None:
+    ring = Ring(0, 10, 5)
+    ring.fill([entry(6), entry(7)])
+    ring.hold(100)
+    read = [entry(4), entry(5)]
+    ring.redact(5)
+    ring.prepend(read)
+    assert [(e.seq, e.type) for e in map(ring.entry, range(4, 8))] == [(4, "x"), (5, REDACTED), (6, "x"), (7, "x")]
+
+
 def test_redacting_takes_the_words_and_nothing_else() -> None:
     ring = Ring(0, 10, 0)
     ring.append(entry(1))
