@@ -6,6 +6,8 @@ last id is compared with the head at start, after every failure, and every secon
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from redis.asyncio import Redis
@@ -138,11 +140,27 @@ class Publisher:
         if not rows or rows[0]["seq"] != after + 1:
             raise Gap(f"Postgres no longer holds entry {after + 1}")
         await reached("sequencer:publishing", self.log)
-        last = await self._stream.publish(self._epoch, after, rows)
+        async with self._reading_ahead(rows[-1]["seq"]):
+            last = await self._stream.publish(self._epoch, after, rows)
         await reached("sequencer:published", self.log)
         self.published = last
         if last < self._head:
             await reached("sequencer:between_pages", self.log)
+
+    @asynccontextmanager
+    async def _reading_ahead(self, after: int) -> AsyncIterator[None]:
+        """In a backlog the next page is read while this one is appended: Postgres and Redis work side by side."""
+        if after >= self._head or (self._pages and self._pages[0][0]["seq"] <= after + 1):
+            yield
+            return
+        reading = asyncio.create_task(read_rows(self._pool, self.log, after, self._head, PAGE))
+        try:
+            yield
+            if rows := await reading:
+                self._pages.appendleft(rows)
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
 
     async def _next_rows(self, after: int) -> list[Any]:
         while self._pages:
