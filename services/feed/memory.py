@@ -1,8 +1,8 @@
 """Guests' pages in memory, each dropped the moment the log shows an event on its channel. No IO here.
 
-A page may be served while the log shows nothing on its channel since it was read, and whoever follows the log has met
-Postgres's head within a second. It is read again every MAX_AGE all the same: were nobody numbering events, the log
-would show nothing, and its positions should stay within what a reader can catch up from.
+A page may be served while the log shows nothing there since it was read and its follower met Postgres's head within a
+second; and read again every MAX_AGE, for nobody may be numbering. Members' pages are not kept: what they wrote through
+another process shows here only with the log, maybe after their next read, and asking Postgres is the cost to be spared.
 """
 
 import time
@@ -13,7 +13,8 @@ from typing import NamedTuple
 from shared.wire import AsOf
 
 MAX_AGE = 2.0
-"""Seconds: for a page asked for a thousand times a second this still spares all but one read in two thousand."""
+"""Seconds: positions stay within what a reader can catch up from, and a page asked for a thousand times a second is
+still spared all but one read in two thousand."""
 MOST_BYTES = 64 * 1024 * 1024
 _CHANNELS = 20_000
 """Channels whose last event is remembered, some 4 MB; of others only that it was not after the oldest of these."""

@@ -1,6 +1,7 @@
 """From somebody's words to somebody else's inbox, round the whole log, through real processes."""
 
 import contextlib
+from functools import partial
 
 import httpx
 
@@ -22,6 +23,14 @@ def _kinds(subscription: Subscription) -> list[str]:
     return [event["notification"]["kind"] for event in changed]
 
 
+def _told(subscription: Subscription, lines: int) -> bool:
+    return len(_kinds(subscription)) >= lines
+
+
+def _ends_with(subscription: Subscription, kind: str) -> bool:
+    return bool(subscription.events) and subscription.events[-1]["type"] == kind
+
+
 async def test_answers_mentions_and_reactions_reach_both_tabs_once_with_one_unread_count(services: Stack) -> None:
     async with contextlib.AsyncExitStack() as stack:
         ida = await stack.enter_async_context(await Member.sign_up(services.url, "ida"))
@@ -40,7 +49,7 @@ async def test_answers_mentions_and_reactions_reach_both_tabs_once_with_one_unre
         await sam.call("PUT", f"/v1/posts/{post['id']}/reaction", {"kind": "hug"})
 
         for tab, inbox in zip(tabs, inboxes, strict=True):
-            await tab.until(lambda inbox=inbox: len(_kinds(inbox)) >= 4)  # type: ignore[misc]
+            await tab.until(partial(_told, inbox, 4))
             assert sorted(_kinds(inbox)) == ["comment", "mention", "reaction", "reply"]
         after = await _inbox(services, ida)
         assert after["unread"] == 4 == inboxes[0].events[-1]["unread"]
@@ -55,9 +64,26 @@ async def test_answers_mentions_and_reactions_reach_both_tabs_once_with_one_unre
             )
         assert read.status_code == 200, read.text
         for tab, inbox in zip(tabs, inboxes, strict=True):
-            await tab.until(lambda inbox=inbox: inbox.events[-1]["type"] == "inbox.read")  # type: ignore[misc]
+            await tab.until(partial(_ends_with, inbox, "inbox.read"))
             assert inbox.events[-1]["unread"] == 0
         assert (await _inbox(services, sam))["unread"] == 1, "only the answer to his comment"
+
+
+async def test_a_mention_that_an_edit_takes_out_leaves_the_inbox_again(services: Stack) -> None:
+    async with (
+        await Member.sign_up(services.url, "ida") as ida,
+        await Member.sign_up(services.url, "sam") as sam,
+        LiveClient(services.notify.live_url, ida.token) as tab,
+    ):
+        inbox = await tab.subscribe(f"inbox:{ida.id}", (await _inbox(services, ida))["as_of"])
+        post = await sam.post(f"The ladder is @{ida.account['handle']}'s.")
+        await tab.until(partial(_told, inbox, 1))
+        await sam.call("PATCH", f"/v1/posts/{post['id']}", {"version": 1, "body": "The ladder is somebody's."})
+        await tab.until(partial(_ends_with, inbox, "notification.removed"))
+        [line] = [event["notification"]["id"] for event in inbox.events if event["type"] == "notification.changed"]
+        assert (inbox.events[-1]["ids"], inbox.events[-1]["unread"]) == ([line], 0)
+        page = await _inbox(services, ida)
+        assert (page["items"], page["unread"]) == ([], 0)
 
 
 async def test_an_inbox_is_nobody_elses(services: Stack) -> None:
