@@ -146,10 +146,8 @@ def load(settings: type[S], environ: Mapping[str, str], *, require: tuple[str, .
     for name, schemes in _SCHEMES.items():
         if (given := values.get(name)) and given.partition("://")[0] not in schemes:
             faults.append(f"{PREFIX}{name.upper()} must start with {' or '.join(f'{each}://' for each in schemes)}.")
-        elif given and set(given.partition("://")[2].rpartition("@")[0]) & set("@/?# "):
-            faults.append(
-                f"{PREFIX}{name.upper()}: write @ / ? # and spaces of its password percent-encoded, %40 for @."
-            )
+        elif given and set(given.partition("://")[2].partition("?")[0].rpartition("@")[0]) & set("@/# "):
+            faults.append(f"{PREFIX}{name.upper()}: write @ / # and spaces of a password percent-encoded (%40: @).")
     if 0 < len(values.get("secret_key", "")) < 32:
         faults.append(f"{PREFIX}SECRET_KEY must have at least 32 characters.")
     try:
