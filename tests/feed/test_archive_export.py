@@ -159,6 +159,7 @@ def test_the_commands_do_it_and_say_so(database: Database, tmp_path: Path) -> No
     printed = chorus(database, tmp_path, "export", "--archive", "allotment")
     assert by_name([json.loads(one) for one in printed.stdout.splitlines()]) == by_name(lines())
     assert "2 photos" in printed.stderr
+    (tmp_path / "o").mkdir()
     written = chorus(database, tmp_path, "export", "--archive", "allotment", str(tmp_path / "o" / "out.jsonl"))
     assert written.returncode == 0, written.stderr
     assert (tmp_path / "o" / "media" / "heap.png").exists()
