@@ -15,6 +15,7 @@ from services.notify.inbox.telling import tell
 from shared import clock
 from shared.errors import Busy, ChorusError
 from shared.eventlog.entries import Entry
+from shared.eventlog.tail import EpochChanged
 from shared.postgres import Connection, Pool, acquire, retrying, transaction
 from shared.telemetry import get_logger
 
@@ -46,7 +47,7 @@ def is_of_the_event(error: Exception) -> bool:
         return isinstance(error, ValueError)
     if isinstance(error, asyncpg.PostgresError):
         return isinstance(error, _OF_THE_EVENT)
-    return not isinstance(error, (OSError, TimeoutError, ChorusError, MemoryError))
+    return not isinstance(error, (OSError, TimeoutError, ChorusError, MemoryError, EpochChanged))
 
 
 async def park(connection: Connection, log_number: int, entry: Entry, error: Exception) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from prometheus_client import Gauge
 from redis.asyncio import Redis
@@ -106,6 +106,7 @@ class Notifier:
                 todo = [entry for entry in entries if entry.seq > cursor["seq"]]
                 if not todo:
                     return True
+                _check_still_there(cursor, epoch, todo[-1])
                 jobs = await tell(connection, todo, page_above=self._page_above)
                 await queries.move_cursor(connection, log=log_number, epoch=epoch, seq=todo[-1].seq)
                 await reached("notifier:moved")
@@ -131,6 +132,7 @@ class Notifier:
                 if cursor is None:
                     return False
                 if entry.seq > cursor["seq"]:
+                    _check_still_there(cursor, epoch, entry)
                     await park(connection, log_number, entry, poison)
                     await queries.move_cursor(connection, log=log_number, epoch=epoch, seq=entry.seq)
                 return True
@@ -195,15 +197,28 @@ class Notifier:
                     await asyncio.wait_for(self._job_added.wait(), JOB_POLL)
 
 
+def _check_still_there(cursor: Any, epoch: int, last: Entry) -> None:
+    """What was read before a restore may not be handled after it: the cursor would pass over what comes in its place.
+
+    Raises EpochChanged; or Busy while nobody has found the restore out yet.
+    """
+    if cursor["log_epoch"] != epoch:
+        raise EpochChanged(cursor["log_epoch"])
+    if last.seq > cursor["head"]:
+        raise Busy(f"The log ends at {cursor['head']}, before {last.seq}: history was lost.")
+
+
 async def _patiently(work: Callable[[], Awaitable[T]], event: str, **fields: object) -> T:
     """What `work` returns, begun again for as long as it fails: the log waits for us, and loses nothing.
 
-    Cancellation passes. What is wrong with one event never comes here: it is parked.
+    Cancellation passes, and EpochChanged. What is wrong with one event never comes here: it is parked.
     """
     wait = 0.1
     while True:
         try:
             return await work()
+        except EpochChanged:
+            raise
         except Busy as error:
             log.warning(event, detail=error.detail, **fields)
         except Exception as error:

@@ -24,8 +24,11 @@ from notify.cursor c join eventlog.head h on h.log = c.log join eventlog.retaine
 where c.log = :log;
 
 -- name: take_cursor^
--- Leads a log for the length of a transaction; no row: another process does.
-select epoch, seq from notify.cursor where log = :log for update skip locked;
+-- Leads a log for the length of a transaction; no row: another process does. With it where the log itself stands: after
+-- a restore, what was read before is of another epoch, or lies beyond the head.
+select c.epoch, c.seq, h.epoch as log_epoch, h.seq as head
+from notify.cursor c join eventlog.head h on h.log = c.log
+where c.log = :log for update of c skip locked;
 
 -- name: move_cursor!
 -- The log is handled through :seq.

@@ -22,6 +22,12 @@ async def catch_up(notifier: Notifier, community: Community, pool: Pool, *, log:
         assert await notifier.handle(log, entries, cursor["epoch"])
 
 
+async def epoch(pool: Pool) -> int:
+    """The log's present epoch."""
+    found: int = await pool.fetchval("select epoch from eventlog.head where log = 0")
+    return found
+
+
 async def write_jobs(pool: Pool, *, size: int) -> int:
     """Writes every fan-out job that is due; how many pages there were."""
     pages = 0

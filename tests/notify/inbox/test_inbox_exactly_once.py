@@ -20,7 +20,7 @@ from shared.errors import Busy
 from shared.postgres import Pool, open_pool
 from tests.notify.inbox.community import Community, Member
 from tests.notify.inbox.crashing import PAGE, PAGE_ABOVE
-from tests.notify.inbox.driving import catch_up, inbox, kinds, running, until, write_jobs
+from tests.notify.inbox.driving import catch_up, epoch, inbox, kinds, running, until, write_jobs
 from tests.servers import Database
 
 
@@ -68,7 +68,7 @@ async def test_a_kill_at_any_point_changes_nothing_but_the_time(
     assert touches == ["inbox.touched"]
     # Handed over again from the beginning, nothing is told a second time.
     entries = await community.entries(0, 0)
-    assert await notifier.handle(0, entries, 1)
+    assert await notifier.handle(0, entries, await epoch(pool))
     await told_everything_once(community, pool, members)
 
 
@@ -132,8 +132,8 @@ async def test_who_finds_a_log_led_by_another_leaves_it_alone(
         await queries.open_cursor(leader, log=0)
     async with pool.acquire() as leader, leader.transaction():
         assert await queries.take_cursor(leader, log=0)
-        assert not await notifier.handle(0, await community.entries(0, 0), 1)
-    assert await notifier.handle(0, await community.entries(0, 0), 1)
+        assert not await notifier.handle(0, await community.entries(0, 0), await epoch(pool))
+    assert await notifier.handle(0, await community.entries(0, 0), await epoch(pool))
     assert await kinds(pool, bob) == [("mention", "ann")]
 
 
@@ -211,7 +211,7 @@ async def test_an_outage_holds_the_log_and_parks_nothing(community: Community, n
     await community.number()
     await community.direct.execute("revoke insert on notify.notification from chorus_notify")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await notifier.handle(0, await community.entries(0, 0), 1)
+        await notifier.handle(0, await community.entries(0, 0), await epoch(pool))
     await community.direct.execute("grant insert on notify.notification to chorus_notify")
     assert len(await kinds(pool, bob)) == 1
     await catch_up(notifier, community, pool)
