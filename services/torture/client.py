@@ -201,7 +201,9 @@ class Client:
         if reason not in ("too_old", "epoch", "reloaded"):
             self.book.wrong.append(f"{self.name}: reset {reason} of {channel}")
         # What one did oneself has no page of its own: without the inbox's events every page is read again.
-        again = set(self.wanted) if channel.startswith("inbox:") else {channel}
+        again = {channel}
+        if channel.startswith("inbox:"):
+            again, self.mine = set(self.wanted), Mine()
         for each in again:
             self._end(each)
             self.follow(each)

@@ -52,6 +52,8 @@ class Home:
         if kind == "event":
             known = self.chains.get(frame["channel"])
             return "ignore" if known is None else known.take(frame)
+        if frame.get("channel", NAME) != NAME:
+            return "ignore"  # of a channel that was left a moment ago
         if kind == "subscribed" and frame.get("id") == self._request:
             self._listed(frame["channels"], frame["as_of"])
             return "live"

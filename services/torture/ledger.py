@@ -42,11 +42,7 @@ class Ledger:
 
     async def heads(self) -> Heads:
         """The log's end as Postgres has it."""
-        connection = await self._stage.connect()
-        try:
-            rows = await connection.fetch("SELECT epoch, seq FROM eventlog.head ORDER BY log")
-        finally:
-            await connection.close()
+        rows = await self._stage.fetch("SELECT epoch, seq FROM eventlog.head ORDER BY log")
         return Heads(rows[0]["epoch"], tuple(row["seq"] for row in rows))
 
     async def settle(self) -> Heads:

@@ -6,7 +6,6 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import ClassVar, NamedTuple
 
-import asyncpg
 from redis.exceptions import RedisError
 
 from services.torture.book import Book
@@ -14,7 +13,7 @@ from services.torture.client import Client
 from services.torture.generator import Generator
 from services.torture.ledger import Ledger
 from services.torture.oracle import Oracle
-from services.torture.stage import Stage
+from services.torture.stage import AWAY, Stage
 
 PATIENCE = 120.0
 """Seconds until a fault must have taken hold; never what is asserted."""
@@ -61,7 +60,7 @@ async def until(true: Callable[[], Awaitable[bool]], what: str) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PATIENCE
     while True:
-        with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, RedisError):
+        with contextlib.suppress(*AWAY, TimeoutError, RedisError):
             if await true():  # servers may be away while we look
                 return
         if loop.time() > deadline:

@@ -25,6 +25,17 @@ STREAM = "chorus:log:{0}"
 READY = 120.0
 """Seconds until an embedded server must be ready; it takes a tenth of one, and some after a crash."""
 NOTIFIES = 2
+AWAY = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""What a statement raises while Postgres is away; other errors are ours."""
 
 
 class Stage:
@@ -159,6 +170,19 @@ class Stage:
     async def connect(self, role: str = "chorus") -> "asyncpg.Connection[asyncpg.Record]":
         """A connection to Postgres, past everybody's pools; the caller closes it."""
         return await asyncpg.connect(self.postgres.url(role), timeout=30)
+
+    async def fetch(self, statement: str, *arguments: object) -> "list[asyncpg.Record]":
+        """Rows of one statement, asked again while Postgres is away: it may be done twice. Raises TimeoutError."""
+        async with asyncio.timeout(READY):
+            while True:
+                try:
+                    connection = await self.connect()
+                    try:
+                        return list(await connection.fetch(statement, *arguments))
+                    finally:
+                        connection.terminate()
+                except AWAY:
+                    await asyncio.sleep(0.1)
 
     def memory(self) -> dict[str, float]:
         """The most memory each process was seen with, in MB."""

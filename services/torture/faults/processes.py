@@ -126,14 +126,10 @@ class MidPublish(SequencerKilledAt):
     async def make_way(self) -> None:
         """See KilledAt. A page is a thousand entries, so more than that have to wait."""
         await super().make_way()
-        connection = await self.scene.stage.connect()
-        try:
-            await connection.execute(
-                """SELECT eventlog.append('bulk', 'torture.bulk', ARRAY['topic:torturebulk'], '{}'::bytea)
-                   FROM generate_series(1, 2500)"""
-            )
-        finally:
-            await connection.close()
+        await self.scene.stage.fetch(
+            """SELECT eventlog.append('bulk', 'torture.bulk', ARRAY['topic:torturebulk'], '{}'::bytea)
+               FROM generate_series(1, 2500)"""
+        )
 
 
 class AfterPublish(SequencerKilledAt):
@@ -244,14 +240,10 @@ class LeaderStopped(Fault):
                 return
 
     async def _holder(self) -> int | None:
-        connection = await self.scene.stage.connect()
-        try:
-            held: int | None = await connection.fetchval(
-                "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 4702 AND objid = 0 AND granted"
-            )
-        finally:
-            await connection.close()
-        return held
+        held = await self.scene.stage.fetch(
+            "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = 4702 AND objid = 0 AND granted"
+        )
+        return held[0]["pid"] if held else None
 
     async def heal(self) -> None:
         """See Fault."""
