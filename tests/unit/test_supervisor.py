@@ -87,6 +87,15 @@ async def test_invalid_settings_are_not_tried_again() -> None:
     await supervisor.stop(0)
 
 
+async def test_what_ends_because_something_else_is_away_is_tried_again() -> None:
+    heard = Heard()
+    supervisor = Supervisor(heard)
+    supervisor.keep("feed", python("raise SystemExit(4)"), ENV)
+    await heard.until("feed: ended with code 4; starting it again in 0.5 s")
+    await heard.until("feed: ended with code 4; starting it again in 1 s")
+    await supervisor.stop(0)
+
+
 async def test_a_one_shot_command_gives_its_lines_and_its_complaints_are_said() -> None:
     heard = Heard()
     supervisor = Supervisor(heard)
