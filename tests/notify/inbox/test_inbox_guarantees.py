@@ -8,7 +8,7 @@ from shared.errors import Busy
 from shared.eventlog.tail import EpochChanged
 from shared.postgres import Pool
 from tests.notify.inbox.community import Community
-from tests.notify.inbox.driving import catch_up, epoch, kinds
+from tests.notify.inbox.driving import catch_up, epoch, kinds, write_jobs
 
 
 async def test_what_goes_while_the_inboxes_are_waited_for_tells_nobody(
