@@ -1,0 +1,96 @@
+"""The harness's own parts: a proof that holds to the vectors, a plan that is its seed's, an oracle that sees."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from services.torture import plan
+from services.torture.chain import Chain
+from services.torture.faults import ALL
+from services.torture.ledger import Heads, Row, judge
+from services.torture.lives import Life
+
+CASES = msgspec.json.decode((Path(__file__).parents[1] / "vectors" / "proof.json").read_bytes())
+HEADS = Heads(7, (9,))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["name"]))
+def test_the_chain_reads_the_protocol_as_everybody_does(case: dict[str, Any]) -> None:
+    chain = Chain(case["channel"])
+    for step in case["steps"]:
+        if "send" in step:
+            since = step["send"]["since"]
+            chain.asked(step["send"]["id"], None if since is None else {"epoch": 7, "seq": since})
+        else:
+            assert chain.take(step["frame"]) == step["does"]
+        assert (chain.mine, chain.state) == (step["mine"], step["state"])
+
+
+def test_the_same_seed_deals_the_same_rounds() -> None:
+    kinds = list(ALL.values())
+    first, again, other = (list(itertools.islice(plan.rounds(seed, kinds), 40)) for seed in ("a", "a", "b"))
+    assert first == again != other
+
+
+@pytest.mark.parametrize("seed", ["a", "b", "c"])
+def test_the_first_deal_has_every_fault_once_and_nothing_together_that_touches_the_same(seed: str) -> None:
+    kinds = list(ALL.values())
+    dealt = list(itertools.islice(plan.rounds(seed, kinds), plan.first_deal(seed, kinds)))
+    assert sorted(kind.name for hand in dealt for kind in hand) == sorted(ALL)
+    for hand in dealt:
+        assert not any(a.touches & b.touches for a, b in itertools.combinations(hand, 2))
+
+
+def test_every_fault_has_a_name_a_family_and_a_word_on_it() -> None:
+    for name, fault in ALL.items():
+        assert fault.name == name
+        assert fault.family
+        assert fault.touches
+        assert fault.__doc__
+
+
+def row(seq: int, kind: str = "comment.created", payload: bytes = b"{}") -> Row:
+    return Row(seq, str(100 + seq), kind, frozenset({"post:1"}), payload)
+
+
+def life(*seqs: int) -> Life:
+    followed = Life("a client", "post:1", {"epoch": 7, "seq": [1]})
+    for seq in seqs:
+        event = {"id": str(100 + seq), "type": "comment.created", "comment": {"id": str(seq), "version": 1}}
+        followed.apply({"log": 0, "seq": seq, "event": event})
+    followed.end = [9]
+    return followed
+
+
+def test_a_whole_life_is_in_order() -> None:
+    assert judge(life(3, 5), [[row(1), row(3), row(5)]], HEADS) == ""
+
+
+def test_an_event_that_a_client_missed_is_seen() -> None:
+    assert "missed 3" in judge(life(5), [[row(3), row(5)]], HEADS)
+
+
+def test_an_event_that_the_log_does_not_have_is_seen() -> None:
+    assert "does not have" in judge(life(3, 4), [[row(3)]], HEADS)
+
+
+def test_another_event_at_the_same_position_is_seen() -> None:
+    other = row(3)._replace(event_id="7")
+    assert "the log has 7" in judge(life(3), [[other]], HEADS)
+
+
+def test_counts_may_be_missing_where_newer_ones_follow_and_nowhere_else() -> None:
+    counts = b'{"post_id":"1","counts":{}}'
+    older, newer = row(3, "counts.changed", counts), row(5, "counts.changed", counts)
+    assert judge(life(5), [[older, newer]], HEADS) == ""
+    assert "missed 5" in judge(life(3), [[older, newer]], HEADS)
+
+
+def test_a_version_that_does_not_grow_and_an_event_that_comes_twice_are_seen() -> None:
+    followed = life(3)
+    event = {"id": "103", "type": "comment.edited", "comment": {"id": "3", "version": 1}}
+    followed.apply({"log": 0, "seq": 4, "event": event})
+    assert len(followed.wrong) == 2
