@@ -16,19 +16,22 @@ def _faults_inert_again() -> Iterator[None]:
 
 
 async def test_no_answer_waits_for_the_wake(community: Community, monkeypatch: pytest.MonkeyPatch) -> None:
-    waking = asyncio.Event()
+    waking, over = asyncio.Event(), asyncio.Event()
 
     async def stalled(_redis: object) -> None:
         waking.set()
-        await asyncio.Event().wait()
+        await over.wait()
 
     monkeypatch.setattr("shared.eventlog.outbox.wake", stalled)
-    ada = await community.member()
-    post = await ada.post("x")
-    await asyncio.wait_for(waking.wait(), 10)
-    await ada.comment(post, "y")
-    made(await ada.call("PUT", f"/v1/posts/{post['id']}/reaction", {"kind": "hug"}))
-    made(await ada.call("PATCH", f"/v1/posts/{post['id']}", {"version": 1, "body": "z"}))
+    try:
+        ada = await community.member()
+        post = await ada.post("x")
+        await asyncio.wait_for(waking.wait(), 10)
+        await ada.comment(post, "y")
+        made(await ada.call("PUT", f"/v1/posts/{post['id']}/reaction", {"kind": "hug"}))
+        made(await ada.call("PATCH", f"/v1/posts/{post['id']}", {"version": 1, "body": "z"}))
+    finally:
+        over.set()
 
 
 async def test_a_write_that_fails_after_its_key_was_kept_leaves_the_key_free(community: Community) -> None:
