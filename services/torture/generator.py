@@ -232,8 +232,8 @@ class Generator:
 
     def _topics(self, rng: random.Random) -> list[str]:
         topics = rng.sample(TOPICS, rng.choice((1, 1, 2)))
-        if rng.random() < 0.03:
-            topics.append(f"new{rng.randrange(10**6)}")
+        if rng.random() < 0.15:
+            topics.append(f"new{rng.randrange(60)}")
         return topics
 
     def _text(self, rng: random.Random) -> str:

@@ -69,9 +69,9 @@ class KilledAt(Fault):
         before = len(self.victim.fired())
         self.victim.launch(arms=self.arms)
         async with asyncio.TaskGroup() as tasks:
-            provoking = tasks.create_task(self.provoke())
+            # Not cancelled: a client's wait_for on 3.11 may drop that.
+            tasks.create_task(self.provoke())
             await self.victim.ended()
-            provoking.cancel()
         fired = self.victim.fired()[before:]
         if fired and self.victim.exit_code == -signal.SIGKILL:
             self.evidence = f"{self.victim.name} was killed by itself at {fired[-1]['point']}, pid {fired[-1]['pid']}"
@@ -86,7 +86,7 @@ class KilledAt(Fault):
         await self.victim.kill()
 
     async def provoke(self) -> None:
-        """Whatever it takes to get there, beside the community."""
+        """Whatever it takes to get there, beside the community, for as long as the victim runs."""
 
 
 class SequencerKilledAt(KilledAt):
@@ -145,7 +145,7 @@ class MidRefill(SequencerKilledAt):
 
     async def provoke(self) -> None:
         """See KilledAt."""
-        while True:
+        while self.victim.running:
             async with self.scene.stage.admin() as redis:
                 await redis.delete(STREAM)
             await asyncio.sleep(0.5)
@@ -200,7 +200,7 @@ class MidReplay(KilledAt):
         channels = [f"topic:{slug}" for slug in sorted(self.scene.generator.truth.topics)][:20]
         hello = {"type": "hello", "id": 1, "subscribe": [{"channel": c, "since": since} for c in channels]}
         url = stage.live_url(stage.notifies.index(self.victim), through_proxy=False)
-        while True:
+        while self.victim.running:
             with contextlib.suppress(OSError, TimeoutError, websockets.WebSocketException):
                 connecting = websockets.connect(
                     url, subprotocols=[websockets.Subprotocol("chorus.v1")], compression=None, proxy=None
