@@ -1,0 +1,24 @@
+"""Every mutant there is: one for each sentence of DESIGN.md's promise, and for each rule of its sections 4, 6 and 7."""
+
+from tests.mutants import (
+    catalogue_client,
+    catalogue_feed,
+    catalogue_hub,
+    catalogue_inbox,
+    catalogue_numbering,
+    catalogue_publishing,
+    catalogue_socket,
+    catalogue_tail,
+)
+from tests.mutants.mutant import Mutant
+
+MUTANTS: list[Mutant] = [
+    *catalogue_numbering.MUTANTS,
+    *catalogue_publishing.MUTANTS,
+    *catalogue_tail.MUTANTS,
+    *catalogue_hub.MUTANTS,
+    *catalogue_socket.MUTANTS,
+    *catalogue_client.MUTANTS,
+    *catalogue_inbox.MUTANTS,
+    *catalogue_feed.MUTANTS,
+]

@@ -1,0 +1,148 @@
+"""Mutants of the tail, of retention and of redaction. DESIGN.md sections 1 and 4."""
+
+from tests.mutants.mutant import Mutant
+
+TAIL = "shared/eventlog/tail.py"
+RETENTION = "shared/migrations/versions/0001_eventlog_retention.sql"
+_TAIL = "tests/eventlog/test_tail.py::"
+_KEPT = "tests/eventlog/test_retention.py::"
+
+MUTANTS = [
+    Mutant(
+        "tail's density check dropped",
+        "4",
+        "a tail hands on the next position only; a hole is filled from Postgres",
+        TAIL,
+        " or seq != first + len(batch):",
+        ":",
+        (f"{_TAIL}test_holes_in_the_stream_are_filled_from_postgres",),
+    ),
+    Mutant(
+        "tail hands out what lies beyond a hole",
+        "4",
+        "what was read beyond a hole waits until the hole is filled",
+        TAIL,
+        "batch = self._following(pairs)\n",
+        "batch = self._following(pairs) or [entry for _, entry in pairs if entry]\n",
+        (f"{_TAIL}test_holes_in_the_stream_are_filled_from_postgres",),
+    ),
+    Mutant(
+        "tail never looks at Postgres's head",
+        "1.4",
+        "a tail reads Postgres when Redis stays behind, whatever Redis says",
+        TAIL,
+        "            if (answer := self._heads.poll()) is not None:\n",
+        "            if (answer := None) is not None:\n",
+        (f"{_TAIL}test_a_tail_notices_when_redis_takes_nothing_more",),
+    ),
+    Mutant(
+        "tail never goes back to Redis",
+        "4",
+        "a tail goes back once Redis has caught up",
+        TAIL,
+        "        if self._stream is not None and (answer := self._redis_ends.poll()) is not None:\n",
+        "        if self._stream is not None and (answer := None) is not None:\n",
+        (f"{_TAIL}test_a_tail_carries_on_without_redis_and_comes_back",),
+    ),
+    Mutant(
+        "tail believes a foreign Redis",
+        "4",
+        "a tail reads no Redis of another installation",
+        TAIL,
+        'self._install_id = str(await connection.fetchval("SELECT id FROM eventlog.installation"))',
+        "self._install_id = self._stream and await self._stream.install_id()",
+        (f"{_TAIL}test_a_redis_of_somebody_else_is_not_read",),
+    ),
+    Mutant(
+        "Redis calls without a limit",
+        "4",
+        "a Redis that answers nothing keeps nobody from beginning: calls time out in 1 s",
+        "shared/eventlog/stream.py",
+        "CALL_TIMEOUT = 1.0",
+        "CALL_TIMEOUT = 1000.0",
+        ("tests/eventlog/test_redis_useless.py::test_a_paused_redis_keeps_neither_a_leader_nor_a_tail_from_beginning",),
+    ),
+    Mutant(
+        "tail lives on in a new epoch",
+        "4",
+        "a tail ends when the epoch changes",
+        TAIL,
+        "        if epoch != self.position.epoch:\n            raise EpochChanged(epoch)\n",
+        "",
+        (f"{_TAIL}test_a_new_epoch_ends_the_tail",),
+    ),
+    Mutant(
+        "tail skips what retention took",
+        "1.2",
+        "what is no longer held is said, not skipped",
+        TAIL,
+        "        if held > self.position.seq + 1:\n            raise BehindFloor(self.position.seq, held)\n",
+        "        if held > self.position.seq + 1:\n"
+        "            self.position = self.position._replace(seq=held - 1)\n"
+        "            return []\n",
+        (f"{_TAIL}test_what_retention_took_is_said_and_not_skipped",),
+    ),
+    Mutant(
+        "retention drops what a consumer has not passed",
+        "4",
+        "a day stays until every consumer has passed it",
+        RETENTION,
+        "        IF waiting IS NOT NULL THEN",
+        "        IF false THEN",
+        (f"{_KEPT}test_a_day_that_a_consumer_has_not_passed_stays",),
+    ),
+    Mutant(
+        "retention drops what is not numbered",
+        "4",
+        "a day stays until every event in it is numbered",
+        RETENTION,
+        "        IF pending THEN",
+        "        IF false THEN",
+        (f"{_KEPT}test_a_day_with_events_not_numbered_stays",),
+    ),
+    Mutant(
+        "a consumer may go back",
+        "4",
+        "a consumer's place moves forward only",
+        "shared/migrations/versions/0001_eventlog.sql",
+        " WHERE excluded.seq > c.seq",
+        "",
+        (f"{_KEPT}test_a_day_that_a_consumer_has_not_passed_stays",),
+    ),
+    Mutant(
+        "the floor stays when a day goes",
+        "4",
+        "the floor tells what is still held",
+        RETENTION,
+        "SET floor = greatest(r.floor, d.newest + 1)",
+        "SET floor = r.floor",
+        (f"{_KEPT}test_an_old_day_goes_and_the_floor_rises",),
+    ),
+    Mutant(
+        "no day is made ahead",
+        "4",
+        "partitions are made a week ahead",
+        "shared/eventlog/retention.py",
+        "AHEAD = 7\n",
+        "AHEAD = 0\n",
+        (f"{_KEPT}test_a_week_is_made_in_advance",),
+    ),
+    Mutant(
+        "redacted words stay in the stream",
+        "4",
+        "redaction takes the words from the stream, also after a refill",
+        "shared/eventlog/publisher.py",
+        '        await self._stream.erase([Position(self._epoch, row["seq"]) for row in redacted])\n',
+        "",
+        ("tests/eventlog/test_publishing.py::test_redacted_words_leave_the_stream_and_stay_away",),
+    ),
+    Mutant(
+        "redacted words stay in the ring",
+        "4",
+        "redaction takes the words from the rings",
+        "services/notify/live/hub.py",
+        "                self._redact(number, _redacted.decode(entry.payload).seq)\n",
+        "                pass\n",
+        ("tests/notify/live/test_following.py::test_a_redacted_entry_is_replayed_without_its_words",),
+    ),
+]
