@@ -8,6 +8,7 @@ from services.feed.settings import FeedSettings
 from shared import clock, faults, telemetry
 from shared.garbage import settle
 from shared.listening import listen
+from shared.web_heads import BoundedHeads
 
 GRACE = 2
 """Seconds that requests under way get on SIGTERM: our longest statement is bounded, and `chorus up` stops in five."""
@@ -44,7 +45,7 @@ def run(settings: FeedSettings) -> int:
     config = uvicorn.Config(
         create_app(settings, on_fatal=lambda error: running[0].fail(error)),
         loop="uvloop",
-        http="httptools",
+        http=BoundedHeads,
         ws="none",
         lifespan="on",
         access_log=False,

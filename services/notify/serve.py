@@ -18,6 +18,7 @@ from shared import clock, faults
 from shared.garbage import settle
 from shared.listening import listen
 from shared.telemetry import configure, get_logger
+from shared.web_heads import BoundedHeads
 
 log = get_logger(__name__)
 
@@ -70,7 +71,7 @@ def server(settings: NotifySettings, app: Notify) -> Server:
         host=settings.host,
         port=settings.notify_port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHeads,
         ws=LiveProtocol,
         ws_max_size=MAX_FRAME,
         ws_per_message_deflate=False,

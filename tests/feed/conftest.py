@@ -17,6 +17,7 @@ from services.feed.archive.importing import Importer
 from services.feed.archive.wiring import importer
 from services.feed.settings import FeedSettings
 from shared.listening import listen
+from shared.web_heads import BoundedHeads
 from tests.feed.community import Community
 from tests.servers import Database, fresh_database
 
@@ -57,7 +58,7 @@ async def serving(settings: FeedSettings) -> AsyncIterator[str]:
     config = uvicorn.Config(
         create_app(settings, on_fatal=broke.append),
         lifespan="on",
-        http="httptools",
+        http=BoundedHeads,
         ws="none",
         loop="none",
         log_config=None,

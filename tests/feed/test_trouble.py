@@ -1,5 +1,6 @@
 """Trouble behind the door: said as it is, soon, with nothing half written."""
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -10,7 +11,7 @@ from services.embedded import Postgres
 from services.feed import app
 from services.feed.images import Darkroom
 from services.feed.settings import FeedSettings
-from tests.feed.community import Community, made, problem
+from tests.feed.community import Community, faults, made, problem
 from tests.feed.conftest import SECRET, Serve, serving
 from tests.feed.test_media import picture
 from tests.servers import fresh_database, make_template
@@ -40,6 +41,29 @@ async def test_too_many_photos_at_once_are_refused_with_a_warning(
     problem(refused, 503, "busy")
     assert int(refused.headers["retry-after"]) >= 1
     assert [line["log_level"] for line in lines if line["event"] == "request_failed"] == ["warning"]
+
+
+async def raw(community: Community, sent: bytes) -> bytes:
+    """The first line of what is answered to these bytes, once the connection was closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", community.http.base_url.port)
+    writer.write(sent)
+    try:
+        answer = await asyncio.wait_for(reader.read(), 20)
+    finally:
+        writer.close()
+    return answer.partition(b"\r\n")[0]
+
+
+async def test_a_head_without_an_end_is_refused_and_large_bodies_are_not(community: Community) -> None:
+    begun = b"GET /v1/topics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    large = (64 * 1024 + 1) * b"a"
+    assert b" 431 " in await raw(community, begun + b"X: " + large)
+    assert b" 431 " in await raw(community, b"GET /" + large)
+    assert b" 200 " in await raw(community, begun + b"X: " + large[:60_000] + b"\r\n\r\n")
+    ada = await community.member()
+    for _ in range(3):  # one connection: each request has a head of its own
+        body = {"body": "x" * 5000, "title": "x" * 100_000}
+        assert faults(await ada.call("POST", "/v1/posts", body)) == {("title", "too_long")}
 
 
 async def test_without_postgres_every_read_says_so_and_the_feed_comes_back(
