@@ -195,9 +195,7 @@ async def _days(session: Session, _settings: Common) -> list[Finding]:
 
 
 async def _waiting(session: Session, _settings: Common) -> list[Finding]:
-    do = (
-        "Mend the cause (`chorus trace EVENT` shows one); replay them with `services.notify.inbox.dead_letters.replay`."
-    )
+    do = "Mend the cause (`chorus trace EVENT` tells of one), then `chorus admin replay`."
     findings = [
         bad(
             f"dead letter {row['type']}",

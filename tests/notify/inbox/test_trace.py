@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -22,6 +21,12 @@ from tests.servers import Database
 async def traced(pool: Pool, number: str | int, member: str | None = None, redis_url: str = "") -> Trace:
     async with transaction(pool, isolation="repeatable_read", readonly=True) as connection:
         return await trace(connection, redis_url, int(number), member)
+
+
+def command(database: Database, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    line = [sys.executable, "-m", "services.cli", *arguments]
+    env = {"CHORUS_DATABASE_URL": database.url_feed, "CHORUS_NOTIFY_DATABASE_URL": database.url_notify}
+    return subprocess.run(line, env=env, capture_output=True, text=True, check=False, timeout=60)
 
 
 async def why(pool: Pool, about: Post | Comment, member: str, kind: str) -> tuple[str, str | None]:
@@ -107,6 +112,22 @@ async def test_a_parked_event_shows_its_error(community: Community, notifier: No
     assert event.member.inbox.told == "dead letter"
 
 
+async def test_what_is_parked_is_replayed_by_a_command_and_what_fails_again_stays(
+    community: Community, notifier: Notifier, pool: Pool, database: Database
+) -> None:
+    ann, bob = await community.members(["ann", "bob"])
+    post = await community.post(ann)
+    await community.direct.execute("alter table notify.notification add constraint broken check (kind <> 'comment')")
+    await community.comment(bob, post)
+    await catch_up(notifier, community, pool)
+    failed = command(database, "admin", "replay")
+    assert (failed.returncode, failed.stdout) == (1, "0 handled, 1 failed again and stay.\n")
+    await community.direct.execute("alter table notify.notification drop constraint broken")
+    handled = command(database, "admin", "replay", "--json")
+    assert (handled.returncode, handled.stdout) == (0, '{"handled":1,"failed":0}\n')
+    assert await why(pool, post, "ann", "comment.created") == ("told", "comment")
+
+
 async def test_what_is_not_there_is_told_apart(community: Community, notifier: Notifier, pool: Pool) -> None:
     ann = await community.member("ann")
     with pytest.raises(NotFound, match="nothing that high is committed"):
@@ -145,10 +166,8 @@ async def test_the_command_answers_in_words_in_json_and_with_its_code(
     await community.comment(bob, post)
     await catch_up(notifier, community, pool)
 
-    def ask(*arguments: str) -> Any:
-        command = [sys.executable, "-m", "services.cli", "trace", *arguments]
-        env = {"CHORUS_DATABASE_URL": database.url_feed, "CHORUS_NOTIFY_DATABASE_URL": database.url_notify}
-        return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
+    def ask(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return command(database, "trace", *arguments)
 
     said = ask(post.id, "--member", "ann")
     assert said.returncode == 0, said.stderr
