@@ -57,6 +57,10 @@ class Client:
         self.line = Line(door, self._hello, self._take, self.rng, book)
         self._reader = Reader(feed, notify, member, self.rng)
         self._by_ticket = self.rng.random() < 0.5
+        # Other pages may not be older than the inbox: what one did meanwhile would be told by neither.
+        self._inbox_is_read = asyncio.Event()
+        if member is None:
+            self._inbox_is_read.set()
         self._tasks: asyncio.TaskGroup | None = None
 
     @property
@@ -204,6 +208,7 @@ class Client:
         again = {channel}
         if channel.startswith("inbox:"):
             again, self.mine = set(self.wanted), Mine()
+            self._inbox_is_read.clear()
         for each in again:
             self._end(each)
             self.follow(each)
@@ -219,6 +224,8 @@ class Client:
             await self._ask_home()
 
     async def _read_page(self, channel: str) -> None:
+        if not channel.startswith("inbox:"):
+            await self._inbox_is_read.wait()
         page = await self._reader.page(channel)
         if channel not in self.wanted or channel in self.subscriptions:
             return
@@ -228,6 +235,8 @@ class Client:
         if self.member is not None:
             self.mine.page(page.entities, page.as_of)
         subscription = self.subscriptions[channel] = Subscription(self.name, channel, page.view, page.as_of)
+        if channel.startswith("inbox:"):
+            self._inbox_is_read.set()
         if self.line.up:
             await self._subscribe([subscription])
 
