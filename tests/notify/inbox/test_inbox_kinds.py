@@ -1,5 +1,6 @@
 """Who is told what, and when it is taken away again."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -234,3 +235,15 @@ def test_precedence_holds_whatever_the_order_of_the_text() -> None:
     assert [(notice.recipient, notice.kind) for notice in told] == [(5, "mention")]
     told = notices_of(written, Authors(posts={1: 4}, comments={3: 4}))
     assert [(notice.recipient, notice.kind) for notice in told] == [(4, "reply"), (5, "mention")]
+
+
+async def test_the_sequencer_is_woken_once_what_was_told_can_be_seen(community: Community, pool: Pool) -> None:
+    seen: list[asyncio.Task[int]] = []
+
+    def wake() -> None:
+        seen.append(asyncio.ensure_future(pool.fetchval("select count(*) from notify.notification")))
+
+    ann, bob = await community.members(["ann", "bob"])
+    await community.comment(bob, await community.post(ann))
+    await catch_up(Notifier(pool, wake=wake), community, pool)
+    assert await asyncio.gather(*seen) == [1]
