@@ -57,6 +57,7 @@ class Client:
         self.line = Line(door, self._hello, self._take, self.rng, book)
         self._reader = Reader(feed, notify, member, self.rng)
         self._by_ticket = self.rng.random() < 0.5
+        self._turn = 0
         # Other pages may not be older than the inbox: what one did meanwhile would be told by neither.
         self._inbox_is_read = asyncio.Event()
         if member is None:
@@ -209,6 +210,7 @@ class Client:
         if channel.startswith("inbox:"):
             again, self.mine = set(self.wanted), Mine()
             self._inbox_is_read.clear()
+            self._turn += 1
         for each in again:
             self._end(each)
             self.follow(each)
@@ -226,8 +228,9 @@ class Client:
     async def _read_page(self, channel: str) -> None:
         if not channel.startswith("inbox:"):
             await self._inbox_is_read.wait()
+        turn = self._turn
         page = await self._reader.page(channel)
-        if channel not in self.wanted or channel in self.subscriptions:
+        if channel not in self.wanted or channel in self.subscriptions or turn != self._turn:
             return
         if page.view is None:
             self.wanted.discard(channel)
