@@ -14,6 +14,7 @@ from typing import TypeAlias
 import asyncpg
 
 from shared.clock import monotonic
+from shared.eventlog.cancellation import Cancellation
 from shared.eventlog.entries import POSTGRES_AWAY
 from shared.postgres import Pool
 from shared.telemetry import get_logger
@@ -79,11 +80,12 @@ async def session(url: str, log: int) -> AsyncIterator[Session]:
 
 async def stand_by(connection: Session, log: int) -> None:
     """Returns when this session leads `log`."""
-    asked = "SELECT pg_try_advisory_lock($1, $2)"
+    asked, cancellation = "SELECT pg_try_advisory_lock($1, $2)", Cancellation()
     while not await connection.fetchval(asked, LOCKS, log, timeout=LOST_AFTER):
         ended = await connection.fetch(_END_MUTE, LOCKS, log, SILENCE_MS, timeout=LOST_AFTER)
         if ended:
             log_.warning("mute_leader_ended", log=log, sessions=len(ended))
+        cancellation.heed()
         await asyncio.sleep(STAND_BY)
 
 
@@ -92,8 +94,9 @@ async def end_when_lost(connection: Session, log: int, pool: Pool, asked_at: Cal
 
     `asked_at()`: since when an answer is awaited (monotonic), None when none is. Ends only then, or by cancellation.
     """
-    pid = connection.get_server_pid()
+    pid, cancellation = connection.get_server_pid(), Cancellation()
     while True:
+        cancellation.heed()
         await asyncio.sleep(LOST_AFTER / 2)
         since = asked_at()
         if since is None or monotonic() - since < LOST_AFTER:
