@@ -19,16 +19,21 @@ class PublishedTwice(Fault):
     name, family, touches = "published-twice", "log", frozenset({"redis"})
 
     async def inject(self) -> None:
-        """See Fault."""
-        refused = 0
-        async with self.scene.stage.admin() as redis:
-            newest: Any = await redis.xrevrange(STREAM, count=20)
-            for position, fields in reversed(newest):
-                try:
-                    await redis.xadd(STREAM, fields, id=position)
-                except ResponseError as error:
-                    refused += "equal or smaller" in str(error)
-        self.evidence = f"{refused} repeats were refused by Redis" if refused else ""
+        """See Fault. A stream that was begun anew a moment ago has nothing to repeat yet."""
+
+        async def repeated() -> bool:
+            refused = 0
+            async with self.scene.stage.admin() as redis:
+                newest: Any = await redis.xrevrange(STREAM, count=20)
+                for position, fields in reversed(newest):
+                    try:
+                        await redis.xadd(STREAM, fields, id=position)
+                    except ResponseError as error:
+                        refused += "equal or smaller" in str(error)
+            self.evidence = f"{refused} repeats were refused by Redis" if refused else ""
+            return refused > 0
+
+        await until(repeated, "there is something to repeat")
 
 
 class Undecodable(Fault):

@@ -21,14 +21,24 @@ class Flushed(Fault):
     name, family, touches = "redis-flushed", "redis", REDIS
 
     async def inject(self) -> None:
-        """See Fault."""
-        async with self.scene.stage.admin() as redis, redis.pipeline(transaction=True) as together:
-            together.xlen(STREAM)
-            together.flushall()
-            together.exists(STREAM)
-            before, _, after = await together.execute()
-        if before and not after:
-            self.evidence = f"FLUSHALL took {before} entries"
+        """See Fault. A stream that was lost a moment ago has to be there again first."""
+
+        async def emptied() -> bool:
+            async with self.scene.stage.admin() as redis, redis.pipeline(transaction=True) as together:
+                together.xlen(STREAM)
+                together.flushall()
+                together.exists(STREAM)
+                before, _, after = await together.execute()
+            if before and not after:
+                self.evidence = f"FLUSHALL took {before} entries"
+            return bool(self.evidence)
+
+        async def there() -> bool:
+            async with self.scene.stage.admin() as redis:
+                return bool(await redis.xlen(STREAM))
+
+        await until(there, "there is a stream to lose")
+        await until(emptied, "it is lost")
 
 
 class Killed(Fault):
