@@ -9,9 +9,10 @@ from services.feed import rows
 from services.feed.paging import MostFollowed, Page, cursor
 from services.feed.queries import QUERIES
 from services.feed.rows import now
-from services.feed.telling import tell_one
+from services.feed.telling import tell, tell_one
 from shared import events
 from shared.errors import NotFound
+from shared.eventlog.outbox import Draft
 from shared.postgres import Connection, Pool, acquire, retrying, transaction
 from shared.wire import AsOf, Topic, encode
 
@@ -101,11 +102,15 @@ async def make_missing(connection: Connection, tags: dict[str, str]) -> None:
 async def move(
     connection: Connection, slugs: Iterable[str], *, people: int = 0, stories: int = 0, posts: int = 0
 ) -> None:
-    """Adds to the counts of each topic, in the order of locking, and tells its channel the new header."""
-    for slug in sorted(slugs):
-        row = await QUERIES.move_topic(connection, slug=slug, people=people, stories=stories, posts=posts)
-        event = events.TopicChanged(topic=rows.topic(row))
-        await tell_one(connection, slug, event, events.topic_channels(slug))
+    """Adds to the counts of each topic and tells its channel the new header: held briefly, however many they are."""
+    moved = list(slugs)
+    if moved:
+        found = await QUERIES.move_topics(connection, slugs=moved, people=people, stories=stories, posts=posts)
+        headers = [rows.topic(row) for row in found]
+        await tell(
+            connection,
+            [Draft(each.slug, events.TopicChanged(topic=each), events.topic_channels(each.slug)) for each in headers],
+        )
 
 
 async def _hold(connection: Connection, slug: str) -> None:

@@ -35,15 +35,18 @@ insert into feed.topic_count (slug) select s from unnest(:slugs::text[]) as s or
 -- Holds the counts of these topics, in the one order that everybody locks in.
 select slug from feed.topic_count where slug = any(:slugs::text[]) order by slug for update;
 
--- name: move_topic(slug, people, stories, posts)^
--- Adds to a topic's counts; its row is locked by this at the latest.
-with moved as (
-    update feed.topic_count
-    set people = people + :people, stories = stories + :stories, posts = posts + :posts, version = version + 1
-    where slug = :slug returning *
+-- name: move_topics(slugs, people, stories, posts)
+-- Adds to each topic's counts; their rows are locked by this at the latest, in the one order.
+with locked as (
+    select slug from feed.topic_count where slug = any(:slugs::text[]) order by slug for update
+), moved as (
+    update feed.topic_count c
+    set people = c.people + :people::integer, stories = c.stories + :stories::integer,
+        posts = c.posts + :posts::integer, version = c.version + 1
+    from locked where c.slug = locked.slug returning c.*
 )
 select t.slug, t.name, t.tag, t.description, m.people, m.stories, m.posts, m.version
-from moved m join feed.topic t on t.slug = m.slug;
+from moved m join feed.topic t on t.slug = m.slug order by m.slug;
 
 -- name: join_topic(account_id, topic, now)^
 -- A membership; no row when there was one.
