@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 from shared import faults
 from shared.eventlog import publisher, sequencer
 from shared.eventlog.entries import Entry
-from tests.eventlog.rig import Rig, crash_at, crashed, take
+from shared.eventlog.position import Position
+from shared.eventlog.tail import EpochChanged
+from tests.eventlog.rig import Connection, Crash, Rig, append, crash_at, crashed, take, until
 from tests.servers import Database
 
 
@@ -23,6 +27,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "PAGE", 3)
 
 
+WRITERS = 3
 POINTS = [name for name in faults.NAMES if name.startswith("sequencer:")]
 
 
@@ -50,23 +55,33 @@ async def test_a_crash_between_two_steps_is_mended_by_the_next_leader(rig: Rig, 
 
 
 class Chaos:
-    """Two sequencers a log, started again whenever they crash; a tail beside them; and somebody who breaks things."""
+    """Two sequencers a log, started again whenever they crash; slow writers; followers that read all the
+    while; and somebody who breaks things."""
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
 
+    async def open(self) -> None:
+        self.writers = [await self.rig.connect() for _ in range(WRITERS)]
+
     async def play(self, actions: list[tuple[str, Any]]) -> None:
+        self.crashes: Counter[str] = Counter()
+        self.pauses: dict[str, asyncio.Event] = {}
+        faults.hold(self._at)
         starts = [await self.rig.head(log) for log in range(self.rig.logs)]
-        tails = [self.rig.tail(log, start=starts[log]) for log in range(self.rig.logs)]
-        async with self._immortal():
+        readings: list[tuple[int, list[Entry]]] = []
+        async with self._immortal(), self._following(starts, readings):
             for what, argument in actions:
                 await self._act(what, argument)
-            faults.hold(None)
+            for writer in range(WRITERS):
+                await self._end(writer, "COMMIT")
+            self._wake()
+            self.crashes.clear()
             await self.rig.settle()
-            for log, tail in enumerate(tails):
-                new = (await self.rig.log(log))[starts[log].seq :]
-                assert await take(tail, len(new)) == new
-                await tail.aclose()
+            for log, seen in readings:
+                await until(partial(self._has_read, seen, log, starts[log]))
+        for log, seen in readings:
+            assert seen == (await self.rig.log(log))[starts[log].seq :]
         await self.rig.check()
 
     async def _act(self, what: str, argument: Any) -> None:
@@ -75,8 +90,18 @@ class Chaos:
         match what:
             case "write":
                 await rig.write(argument, key=str(argument))
+            case "xid":
+                await (await self._begun(argument)).fetchval("SELECT pg_current_xact_id()")
+            case "append":
+                await append(await self._begun(argument), key=str(argument))
+            case "COMMIT" | "ROLLBACK":
+                await self._end(argument, what)
             case "crash":
-                crash_at(argument)
+                self.crashes[argument] += 1
+            case "pause":
+                self.pauses.setdefault(argument, asyncio.Event())
+            case "wake":
+                self._wake()
             case "flush":
                 await rig.redis.flushall()
             case "trim":
@@ -89,7 +114,55 @@ class Chaos:
                        WHERE datname = current_database() AND application_name LIKE 'chorus sequencer%'"""
                 )
             case "settle":
+                self._wake()
                 await rig.settle()
+
+    async def _begun(self, writer: int) -> Connection:
+        connection = self.writers[writer]
+        if not connection.is_in_transaction():
+            await connection.execute("BEGIN")
+        return connection
+
+    async def _end(self, writer: int, how: str) -> None:
+        if self.writers[writer].is_in_transaction():
+            await self.writers[writer].execute(how)
+
+    async def _at(self, name: faults.Name, _log: int | None) -> None:
+        if (paused := self.pauses.get(name)) is not None:
+            await paused.wait()
+        if self.crashes[name]:
+            self.crashes[name] -= 1
+            raise Crash(name)
+
+    def _wake(self) -> None:
+        for paused in self.pauses.values():
+            paused.set()
+        self.pauses = {}
+
+    @contextlib.asynccontextmanager
+    async def _following(self, starts: list[Position], readings: list[tuple[int, list[Entry]]]) -> AsyncIterator[None]:
+        """Each log is read from Redis, and the first one from Postgres alone beside it."""
+        async with asyncio.TaskGroup() as group:
+            tasks = []
+            for log, redis in [*((log, True) for log in range(self.rig.logs)), (0, False)]:
+                readings.append((log, []))
+                tasks.append(group.create_task(self._follow(log, starts[log], readings[-1][1], redis=redis)))
+            yield
+            for task in tasks:
+                task.cancel()
+
+    async def _follow(self, log: int, position: Position, seen: list[Entry], *, redis: bool) -> None:
+        while True:
+            try:
+                async with contextlib.aclosing(self.rig.tail(log, start=position, redis=redis)) as tail:
+                    async for batch in tail:
+                        seen += batch
+                        position = tail.position
+            except EpochChanged as changed:
+                position = Position(changed.new_epoch, position.seq)
+
+    async def _has_read(self, seen: list[Entry], log: int, start: Position) -> bool:
+        return len(seen) >= (await self.rig.head(log)).seq - start.seq
 
     @contextlib.asynccontextmanager
     async def _immortal(self) -> AsyncIterator[None]:
@@ -111,15 +184,17 @@ class Chaos:
                     raise
 
 
+writers = st.integers(0, WRITERS - 1)
 actions = st.lists(
     st.one_of(
         st.tuples(st.just("write"), st.integers(1, 30)),
-        st.tuples(st.just("settle"), st.just(0)),
-        st.tuples(st.just("crash"), st.sampled_from(POINTS)),
+        st.tuples(st.sampled_from(["xid", "append", "append", "COMMIT", "ROLLBACK"]), writers),
+        st.tuples(st.sampled_from(["settle", "wake"]), st.just(0)),
+        st.tuples(st.sampled_from(["crash", "pause"]), st.sampled_from(POINTS)),
         st.tuples(st.sampled_from(["flush", "trim", "lose", "terminate"]), st.integers(0, 3)),
     ),
-    min_size=4,
-    max_size=12,
+    min_size=6,
+    max_size=20,
 )
 
 
@@ -129,11 +204,13 @@ def chaos(database: Database, redis_url: str, request: pytest.FixtureRequest) ->
     with asyncio.Runner() as runner:
         rig = Rig(database, redis_url, logs=request.param)
         runner.run(rig.__aenter__())
-        yield runner, Chaos(rig)
+        chaos = Chaos(rig)
+        runner.run(chaos.open())
+        yield runner, chaos
         runner.run(rig.__aexit__())
 
 
-LEAN = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+LEAN = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.both_redis
