@@ -1,9 +1,11 @@
 """Who leads, who stands by, and what becomes of a leader that wakes up late."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -77,16 +79,44 @@ async def test_a_leader_held_before_publishing_is_fenced_by_the_new_epoch(rig: R
     await rig.check()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-async def test_a_process_that_is_killed_or_paused_is_replaced(rig: Rig, number: int) -> None:
+def publishing(rig: Rig, **settings: str) -> Child:
+    """A publishing process beside the rig."""
     env = {
         **{name: value for name, value in os.environ.items() if not name.startswith("CHORUS_")},
         "CHORUS_DATABASE_URL": rig.database.url_feed,
         "CHORUS_DIRECT_DATABASE_URL": rig.database.url_direct,
         "CHORUS_REDIS_URL": str(rig.redis_url),
         "CHORUS_SECRET_KEY": SECRET,
+        **settings,
     }
-    child = Child([sys.executable, "-m", "services.feed.publish"], env=env)
+    return Child([sys.executable, "-m", "services.feed.publish"], env=env)
+
+
+@pytest.mark.parametrize("point", ["numbering", "numbered", "published"])
+async def test_a_process_that_was_told_to_die_at_a_point_does_and_is_mended(
+    rig: Rig, point: str, tmp_path: Path
+) -> None:
+    fired = tmp_path / "fired"
+    faults = {"CHORUS_FAULTS": f"sequencer:{point}=kill@2", "CHORUS_FAULTS_LOG": str(fired)}
+    child = publishing(rig, **faults)
+    try:
+        async with asyncio.timeout(30):
+            while child.exit_code is None:
+                await rig.write(2)
+                await asyncio.sleep(0.05)
+        assert child.exit_code == -signal.SIGKILL
+    finally:
+        child.end((signal.SIGTERM, 5))
+    [line] = map(json.loads, fired.read_text().splitlines())
+    assert (line["point"], line["arrival"], line["pid"]) == (f"sequencer:{point}", 2, child.pid)
+    async with rig.running():
+        await rig.settle()
+    await rig.check()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_process_that_is_killed_or_paused_is_replaced(rig: Rig, number: int) -> None:
+    child = publishing(rig)
     try:
         await rig.write(2)
         await rig.settle()
