@@ -5,6 +5,7 @@ fail without one. A test that hangs under a mutant has noticed it too, and is sa
 """
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
@@ -29,6 +30,8 @@ ONE_TEST = 60
 """Seconds that one test may take; the slowest of ours needs ten on two quiet cores."""
 ALL_TESTS = 400
 """Seconds for a mutant's tests together, when not even the limit for one is heeded."""
+
+_running: "set[subprocess.Popen[str]]" = set()
 
 
 class Outcome(NamedTuple):
@@ -96,15 +99,39 @@ def run_tests(root: Path, tests: Iterable[str], *, first_failure_only: bool) -> 
         text=True,
         start_new_session=True,
     )
+    _running.add(process)
     try:
         said, _ = process.communicate(timeout=ALL_TESTS)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        end(process)
         said, _ = process.communicate()
         return Ran(None, [], said[-2000:])
     finally:
+        _running.discard(process)
         shutil.rmtree(root / ".hypothesis", ignore_errors=True)  # what another mutant's examples were
     return Ran(process.returncode, failures(report) if report.exists() else [], said[-2000:])
+
+
+def end(process: "subprocess.Popen[str]") -> None:
+    """pytest has ended, and with it, if it still can, its servers and their folders."""
+    for number, patience in ((signal.SIGINT, 15), (signal.SIGKILL, 5)):
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, number)
+            process.wait(patience)
+            return
+
+
+@contextmanager
+def workers(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that each wait for a pytest; whoever interrupts us ends those too: they have sessions of their own."""
+    with ThreadPoolExecutor(count) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(_running):
+                end(process)
+            raise
 
 
 def failures(report: Path) -> list[tuple[str, str]]:
@@ -143,7 +170,7 @@ def sound(roots: Sequence[Path], mutants: Sequence[Mutant]) -> bool:
     """Whether every test passes that is to fail later; otherwise says which does not."""
     tests = sorted({test for mutant in mutants for test in mutant.tests})
     shares = [tests[n :: len(roots)] for n in range(len(roots))]
-    with ThreadPoolExecutor(len(roots)) as pool:
+    with workers(len(roots)) as pool:
         given = [(root, share) for root, share in zip(roots, shares, strict=True) if share]
         all_ran = list(pool.map(lambda one: run_tests(one[0], one[1], first_failure_only=False), given))
     for ran in all_ran:
@@ -172,7 +199,7 @@ def hunt(mutants: Sequence[Mutant]) -> list[Outcome] | None:
             print(f"{outcome.seconds:6.1f} s  {mutant.name}: {outcome.words}", flush=True)
             return outcome
 
-        with ThreadPoolExecutor(WORKERS) as pool:
+        with workers(WORKERS) as pool:
             return list(pool.map(one, mutants))
 
 
@@ -185,6 +212,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="name them, and run nothing")
     parser.add_argument("--write", action="store_true", help="renew the table in the README")
     told = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = [each for each in MUTANTS if told.only is None or any(name in each.name for name in told.only)]
     if told.list:
         for each in chosen:
