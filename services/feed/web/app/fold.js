@@ -57,6 +57,12 @@ export function keepFeed(state, key, about, { items, next }, asOf) {
   return { ...keepPosts(state, items, asOf), feeds: put(state.feeds, key, feed) };
 }
 
+/** A feed begins anew with its next read: more waits than anybody scrolls through. */
+export function dropFeed(state, key) {
+  const { [key]: _, ...feeds } = state.feeds;
+  return { ...state, feeds };
+}
+
 /** A further page of a feed, put behind what is there. */
 export function keepOlder(state, key, { items, next }, asOf) {
   const kept = keepPosts(state, items, asOf);

@@ -5,8 +5,15 @@ import { fold, keepInbox } from "./fold.js";
 import { change, config, me, state } from "./store.js";
 import { follow, notice } from "./stream.js";
 
+// A ticket may have ended while the machine slept, whatever our clock says: then once more with a fresh one.
 async function ask(method, path, options) {
-  return call(method, config.value.notify_url + path, { ...options, token: await takeTicket() });
+  const url = config.value.notify_url + path;
+  try {
+    return await call(method, url, { ...options, token: await takeTicket() });
+  } catch (problem) {
+    if (problem.status !== 401) throw problem;
+    return call(method, url, { ...options, token: await takeTicket({ fresh: true }) });
+  }
 }
 
 async function read() {

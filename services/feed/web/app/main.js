@@ -12,13 +12,15 @@ const AGAIN = 3000; // ms between tries to reach the server for the first time
 const LATER = 30_000; // ms; a member whom the gateway refuses all the same asks again, slowly
 
 const REVOKED = [4500, 4503];
+let refusals = 0;
 
 // Signed out somewhere else: the page goes on as a guest's, with a connection of a guest's.
 async function onstop(code) {
   if (!REVOKED.includes(code)) return;
   const before = me.value;
   await whoami({ surely: Boolean(before) }).catch(() => {});
-  if (me.value?.id === before?.id) setTimeout(reopen, LATER);
+  // Still who we were: a ticket that ended while the machine slept is the likeliest, so the first new try comes soon.
+  if (me.value?.id === before?.id) setTimeout(reopen, Math.min(LATER, AGAIN * ++refusals) * (0.5 + Math.random() / 2));
 }
 
 async function begin() {

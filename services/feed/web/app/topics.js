@@ -1,7 +1,7 @@
 // Topics and their feeds: reading, following, joining.
 
 import { call, get, lowest, withQuery } from "./api.js";
-import { fold, keepFeed, keepOlder, keepTopic } from "./fold.js";
+import { dropFeed, fold, keepFeed, keepOlder, keepTopic, showWaiting } from "./fold.js";
 import { notePresence } from "./session.js";
 import { change, me, state } from "./store.js";
 import { cover, follow } from "./stream.js";
@@ -9,6 +9,7 @@ import { signal } from "./ui.js";
 
 const PAGES_AGAIN = 5; // pages read again at most after a reset; what lies deeper is asked for anew
 const PAGE = 30; // topics in a part of the list; the gateway allows 128 channels, and most have their own topics
+const MOST_AT_ONCE = 60; // posts that are shown at once; after a long absence there may be thousands
 const OWN = 60; // of one's own topics, the most that are read one by one because no list has shown them yet
 
 /** {slugs, next}: topics in the order the server lists them, as far as they were read; null until then. */
@@ -45,6 +46,15 @@ export function openFeed(slug, order) {
     change(keepFeed, key, { slug, ...order }, page, asOf);
     return asOf;
   });
+}
+
+/** What waits behind the pill is shown; when it is very much, the newest page of it. Throws Problem. */
+export async function showNew(slug, order) {
+  const key = feedKey(slug, order);
+  if (state.value.feeds[key].waiting.length <= MOST_AT_ONCE) return change(showWaiting, key);
+  const { data, asOf } = await get(withQuery(`${path(slug)}/posts`, order));
+  change((now) => keepFeed(dropFeed(now, key), key, { slug, ...order }, data, asOf));
+  return cover(channel(slug), asOf);
 }
 
 /** The next page of a feed. Throws Problem. */

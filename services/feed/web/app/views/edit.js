@@ -103,8 +103,9 @@ function Topics({ topics, adding, set }) {
       <span>${state.value.topics[slug]?.name ?? slug}</span>
       <button class="round" type="button" aria-label=${`Take it out of ${slug}`} onClick=${() => set({ topics: topics.filter((each) => each !== slug) })}><${Icon} name="close" /></button>
     </li>`)}</ul>`}
-    <div class="row adding" onKeyDown=${key}><${Field} label="Add a topic" hint="Tags in your words are topics already." value=${adding} maxlength="100" oninput=${(words) => set({ adding: words })} />
+    <div class="row adding" onKeyDown=${key}><${Field} label="Add a topic" value=${adding} maxlength="100" oninput=${(words) => set({ adding: words })} />
       <button class="quiet" type="button" disabled=${!adding.trim()} onClick=${add}>Add</button></div>
+    <small>Tags in your words are topics already.</small>
   </fieldset>`;
 }
 

@@ -26,8 +26,8 @@ function Ringing() {
   const unread = useComputed(() => state.value.inbox.unread).value;
   const [isOpen, setOpen] = useState(false);
   return html`
-    <button type="button" class="bell" aria-label=${unread ? `Inbox, ${unread} unread` : "Inbox"} onClick=${() => setOpen(true)}>
-      <${Icon} name="bell" /><span class="word">Inbox</span>${unread > 0 && html`<b aria-hidden="true">${unread > 99 ? "99+" : abbreviate(unread)}</b>`}
+    <button type="button" class="bell" onClick=${() => setOpen(true)}>
+      <${Icon} name="bell" /><span class="word" aria-hidden="true">Inbox</span><span class="unseen">${unread ? `Inbox, ${unread} unread` : "Inbox"}</span>${unread > 0 && html`<b aria-hidden="true">${unread > 99 ? "99+" : abbreviate(unread)}</b>`}
     </button>
     ${isOpen && html`<${Dialog} title="Inbox" kind="side" onclose=${() => setOpen(false)}><${List} load=${load} onclose=${() => setOpen(false)} /><//>`}`;
 }

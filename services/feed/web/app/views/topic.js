@@ -1,11 +1,10 @@
 // A topic's page: its header, what's new in it, and a place to write.
 
-import { showWaiting } from "../fold.js";
 import { go, topicPath } from "../router.js";
 import { member } from "../session.js";
-import { change, state, visit, writer } from "../store.js";
+import { state, visit, writer } from "../store.js";
 import { abbreviate, plural } from "../text.js";
-import { feedKey, openFeed, openHeader, setMembership, showOlder } from "../topics.js";
+import { feedKey, openFeed, openHeader, setMembership, showNew, showOlder } from "../topics.js";
 import { html, useComputed, useEffect } from "../ui.js";
 import { Compose } from "./compose.js";
 import { Post } from "./post.js";
@@ -65,7 +64,7 @@ function Feed({ slug, sort, kind }) {
       : html`<${Skeleton} label="Loading posts" />`;
   }
   return html`
-    <${Pill} feedKey=${key} count=${feed.waiting.length} />
+    <${Pill} count=${feed.waiting.length} onshow=${() => showNew(slug, order)} />
     ${feed.ids.length === 0 && !feed.waiting.length && html`<${Empty} title=${kind ? "No stories yet." : "Nothing here yet."}>${kind ? "When somebody tells one, it shows up here." : "Yours could be the first. It can be short."}<//>`}
     <div class="posts">${feed.ids.map((id) => html`<${Post} key=${id} id=${id} />`)}</div>
     <${Trouble} problem=${older.problem}>We couldn't load more.<//>
@@ -74,9 +73,10 @@ function Feed({ slug, sort, kind }) {
 }
 
 // The region is there before the button comes, or screen readers would not hear of it.
-function Pill({ feedKey: key, count }) {
-  const show = () => {
-    change(showWaiting, key);
+function Pill({ count, onshow }) {
+  const { busy, problem, run } = useAction();
+  const show = async () => {
+    if (!(await run(onshow))) return;
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     requestAnimationFrame(() => {
       const first = document.querySelector(".posts .post");
@@ -85,6 +85,6 @@ function Pill({ feedKey: key, count }) {
     });
   };
   return html`<div class="pills" role="status" aria-live="polite">
-    ${count > 0 && html`<button type="button" class="pill" onClick=${show}>${plural(count, "new post")}</button>`}
+    ${count > 0 && html`<button type="button" class="pill" disabled=${busy} onClick=${show}>${problem ? "That didn't work. Try again" : plural(count, "new post")}</button>`}
   </div>`;
 }
