@@ -92,10 +92,10 @@ class Publisher:
         """
         self._compare_at = monotonic() + CHECK_EVERY
         owner = await install_id(self._pool)
-        found = await self._stream.claim(owner)
+        last = await self._stream.last()
+        found = await self._stream.claim(owner)  # asked last: what was read before is of the Redis that answers this
         if found != owner:
             raise ForeignRedis(f"this Redis belongs to installation {found}, we are {owner}")
-        last = await self._stream.last()
         if last is not None and last.epoch > LAST_EPOCH:
             raise ForeignRedis(f"{self._stream.key} ends at {last}, which is no position")
         now = await standing(self._pool, self.log)

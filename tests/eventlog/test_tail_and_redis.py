@@ -8,6 +8,7 @@ import pytest
 from shared.eventlog import tail as tails
 from shared.eventlog.entries import Entry, read_rows
 from shared.eventlog.position import Position
+from shared.eventlog.sequencer import Sequencer
 from shared.eventlog.stream import INSTALL_KEY
 from shared.eventlog.tail import Tail
 from tests.eventlog.rig import PATIENCE, Hold, Rig, take, until
@@ -94,18 +95,19 @@ async def test_a_tail_comes_back_to_redis_while_entries_never_stop(rig: Rig) -> 
 
 
 async def test_a_redis_that_turns_into_somebody_elses_is_not_believed(rig: Rig) -> None:
+    tail = rig.tail(start=await rig.head())
     async with rig.running():
-        tail = rig.tail(start=await rig.head())
         await follow_redis(rig, tail)
-        first = tail.position
-        reading = asyncio.create_task(take(tail, 1))
-        async with rig.redis.pipeline(transaction=True) as at_once:
-            lie = {"i": 1, "t": "lie", "a": "", "c": "", "p": "{}"}
-            at_once.set(INSTALL_KEY, "somebody else").xadd(rig.stream().key, lie, f"{first.epoch}-{first.seq + 1}")
-            await at_once.execute()
-        await until(lambda: is_left(tail))
-        assert not reading.done()
-        await rig.write()
+    first = tail.position
+    reading = asyncio.create_task(take(tail, 1))
+    async with rig.redis.pipeline(transaction=True) as at_once:
+        lie = {"i": 1, "t": "lie", "a": "", "c": "", "p": "{}"}
+        at_once.set(INSTALL_KEY, "somebody else").xadd(rig.stream().key, lie, f"{first.epoch}-{first.seq + 1}")
+        await at_once.execute()
+    await until(lambda: is_left(tail))
+    assert not reading.done()
+    await rig.write()
+    async with rig.running(Sequencer(0, url=rig.database.url_direct, pool=rig.pool)):
         assert await reading == (await rig.log())[first.seq :]
 
 
