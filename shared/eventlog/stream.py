@@ -120,8 +120,16 @@ class Stream:
         pipeline.get(INSTALL_KEY)
         async with asyncio.timeout(CALL_TIMEOUT):
             found, owner = await pipeline.execute()
+        return Reading(_name(owner), self._pairs(found))
+
+    async def read_more(self, after: Position, *, count: int) -> list[tuple[Position, Entry | None]]:
+        """What is there already after a position; does not wait, nor ask whose Redis this is."""
+        async with asyncio.timeout(CALL_TIMEOUT):
+            return self._pairs(await self._redis.xread({self.key: str(after)}, count=count))
+
+    def _pairs(self, found: Any) -> list[tuple[Position, Entry | None]]:
         pairs = () if not found else found[self.key.encode()][0] if isinstance(found, dict) else found[0][1]
-        return Reading(_name(owner), [_read(position, fields) for position, fields in pairs])
+        return [_read(position, fields) for position, fields in pairs]
 
     async def erase(self, positions: Sequence[Position]) -> None:
         """Deletes entries; their positions stay taken."""

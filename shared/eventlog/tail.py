@@ -31,6 +31,8 @@ CHECK_EVERY = 0.25
 """Seconds between two looks at Postgres's head."""
 BLOCK = 0.2
 """Seconds that a read of an idle stream waits: less than CHECK_EVERY, so that every answer is taken up in time."""
+WHOSE_EVERY = 1.0
+"""Seconds at most, while entries stream in, between two reads that also ask whose Redis it is; each that waits asks."""
 POSTGRES_POLL = 0.025
 """Seconds between two reads of an idle log from Postgres: as often as the sequencer looks by itself."""
 FRESH_WITHIN = 1.0
@@ -81,6 +83,7 @@ class Tail:
         self._reading: asyncio.Task[Reading] | None = None
         self._held: list[tuple[Position, Entry | None]] = []  # read from Redis, beyond a hole
         self._lag = Lag(CHECK_EVERY)
+        self._streaming, self._whose_at = False, float("-inf")  # the last read brought something; when Redis was ours
         self._to_meet = (0.0, self.position.seq)  # when a head was asked for, and what it was
         self._met_at, self._made_at = float("-inf"), monotonic()
         self.switches = {"redis": 0, "postgres": 0}
@@ -200,9 +203,11 @@ class Tail:
 
     async def _read_on(self) -> list[tuple[Position, Entry | None]]:
         """What Redis shows next; nothing when it shows nothing yet, or was left. Meanwhile the heads are looked at."""
+        assert self._stream is not None  # noqa: S101 - we follow it
         if self._reading is None:
-            assert self._stream is not None  # noqa: S101 - we follow it
             self._lag.asked()
+            if self._streaming and monotonic() - self._whose_at < WHOSE_EVERY:
+                return await self._read_more(self._stream)
             self._reading = asyncio.create_task(self._stream.read(self.position, count=PAGE, block=BLOCK))
         if not await self._heads.beside(self._reading):
             return []
@@ -215,6 +220,19 @@ class Tail:
         if owner != self._install_id:
             self._leave_redis(f"it belongs to {owner}")
             return []
+        self._whose_at = monotonic()
+        return self._answered(pairs)
+
+    async def _read_more(self, stream: Stream) -> list[tuple[Position, Entry | None]]:
+        """While entries stream in, the shortest way to those that are there: each turn of a busy loop costs a slice."""
+        try:
+            return self._answered(await stream.read_more(self.position, count=PAGE))
+        except UNAVAILABLE as error:
+            self._leave_redis(repr(error))
+            return []
+
+    def _answered(self, pairs: list[tuple[Position, Entry | None]]) -> list[tuple[Position, Entry | None]]:
+        self._streaming = bool(pairs)
         self._lag.answered(more=len(pairs) == PAGE)
         return pairs
 
@@ -230,7 +248,7 @@ class Tail:
 
     def _leave_redis(self, why: str) -> None:
         log_.warning("tail_left_redis", log=self.log, why=why, at=str(self.position))
-        self.source, self._held = "postgres", []
+        self.source, self._held, self._streaming = "postgres", [], False
         self.switches["postgres"] += 1
         self._stop_reading()
 
