@@ -77,7 +77,7 @@ def broadcast(bench: Bench, audience: Audience, rate: int) -> list[Run]:
     """One window for each run, each with fresh sockets and a fresh publisher."""
     bench.stack.services("sequencer", "notify")
     seconds = bench.size.slow_seconds if rate <= 100 else bench.size.seconds
-    return [_window(bench, audience, rate, seconds) for _ in range(bench.runs)]
+    return [window(bench, audience, rate, seconds) for _ in range(bench.runs)]
 
 
 def start_publisher(bench: Bench, channels: list[str], rate: float) -> Worker:
@@ -93,7 +93,8 @@ def start_publisher(bench: Bench, channels: list[str], rate: float) -> Worker:
     return worker
 
 
-def _window(bench: Bench, audience: Audience, rate: int, seconds: float) -> Run:
+def window(bench: Bench, audience: Audience, rate: int, seconds: float) -> Run:
+    """One window with fresh sockets and a fresh publisher."""
     hellos = [hello([channel]) for channel in audience.channels]
     publisher = start_publisher(bench, audience.channels, rate)
     try:

@@ -1,4 +1,4 @@
-"""Section 9's rows in its order, each by the name that `chorus bench --rows` takes."""
+"""Section 9's rows in its order, then two of our own, each by the name that `chorus bench --rows` takes."""
 
 from collections.abc import Callable
 
@@ -8,6 +8,8 @@ from services.bench.http_rows import row_get, row_post
 from services.bench.live_rows import row_hot, row_idle, row_topics
 from services.bench.log_rows import row_drain, row_stream, row_stream_open
 from services.bench.reconnect_row import row_reconnect
+from services.bench.stalled_row import row_stalled
+from services.bench.workers_row import row_workers
 
 ROWS: dict[str, Callable[[Bench], Figure]] = {
     "hot-50": lambda bench: row_hot(bench, "hot-50", 50, 10, 25, None),
@@ -22,4 +24,6 @@ ROWS: dict[str, Callable[[Bench], Figure]] = {
     "reconnect": row_reconnect,
     "post": row_post,
     "get": row_get,
+    "stalled": row_stalled,
+    "workers": row_workers,
 }

@@ -23,6 +23,7 @@ import asyncpg
 import redis
 
 from services.embedded import Child, Postgres, Redis
+from shared.listening import is_free
 from shared.postgres import migrate
 
 T = TypeVar("T")
@@ -65,16 +66,15 @@ class Stack:
         """These services run and are ready."""
         missing = [name for name in names if not self._runs(name)]
         for name in missing:
-            with (self.folder / f"{name}.log").open("ab") as log:
-                command = [sys.executable, "-m", "services.cli", name]
-                self._children[name] = Child(command, output=log, env=self._environment())
+            self._launch(name)
         for name in missing:
-            self._await(name, self._numbers_events if name == "sequencer" else partial(self._answers, name))
+            self._await_ready(name)
 
-    def restart(self, name: str) -> None:
-        """A fresh process of that service, ready."""
+    def restart(self, name: str, *options: str) -> None:
+        """A fresh process of that service, with these options of its command, ready."""
         self.end(name)
-        self.services(name)
+        self._launch(name, *options)
+        self._await_ready(name)
 
     def end(self, name: str) -> None:
         """That service does not run."""
@@ -154,6 +154,14 @@ class Stack:
         finally:
             connection.close()
 
+    def _launch(self, name: str, *options: str) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            command = [sys.executable, "-m", "services.cli", name, *options]
+            self._children[name] = Child(command, output=log, env=self._environment())
+
+    def _await_ready(self, name: str) -> None:
+        self._await(name, self._numbers_events if name == "sequencer" else partial(self._answers, name))
+
     def _await(self, name: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + READY_PATIENCE
         while not ready():
@@ -192,6 +200,14 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
     """The coroutine's result, on a loop of its own, whatever loop runs here."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()
+
+
+def free_ports(count: int) -> int:
+    """The first of so many loopback ports in a row, below those that the system gives to clients by itself."""
+    for first in range(20_000, 30_000, count):
+        if all(is_free("127.0.0.1", first + n) for n in range(count)):
+            return first
+    raise OSError(f"there are no {count} free ports in a row")
 
 
 def free_port() -> int:

@@ -1,0 +1,50 @@
+"""The row of one and of two notify processes on one port, the same audience and rate: printed side by side, no more.
+
+On two cores that Postgres, Redis, the sequencer and the reader share, a second process has no core of its own: what it
+buys here is that a slow moment of one holds up half of the audience.
+"""
+
+from services.bench.bench import Bench
+from services.bench.figures import Figure, middle
+from services.bench.live_rows import Audience, Run, cpu_of, window
+from services.bench.stack import free_ports
+
+RATE = 3_000
+P99 = 1_000.0
+"""Milliseconds: what section 9 asks of one process at this rate."""
+
+
+def row_workers(bench: Bench) -> Figure:
+    """A hot channel on one process and on two."""
+    audience = Audience(bench.size.sockets, ["topic:bench"])
+    found: dict[int, list[Run]] = {}
+    for workers in (1, 2):
+        options = ("--workers", str(workers), "--worker-ports", str(free_ports(workers)))
+        bench.stack.restart("notify", *(options if workers > 1 else ()))
+        bench.stack.services("sequencer")
+        found[workers] = [window(bench, audience, RATE, bench.size.seconds) for _ in range(bench.runs)]
+    bench.stack.restart("notify")
+    lost = [_lost(run) for runs in found.values() for run in runs]
+    return Figure(
+        row="workers",
+        title=f"one and two notify processes, {bench.size.sockets:,} sockets, {RATE:,}/s",
+        criteria=tuple(
+            bench.scale.less(f"{name} p99", P99, middle([run.read["p99_ms"] for run in found[workers]]))
+            for workers, name in ((1, "one:"), (2, "two:"))
+        ),
+        limit=f"raw write to 1,000 sockets {bench.scale.raw_ms:.1f} ms",
+        notes=tuple(
+            f"{workers} of them: {middle([run.per_second for run in runs]) or 0:,.0f} deliveries/s,"
+            f" p50 {middle([run.read['p50_ms'] for run in runs]) or 0:.1f} ms; {cpu_of(runs[-1])}"
+            for workers, runs in found.items()
+        ),
+        reason="; ".join(filter(None, lost)) or None,
+    )
+
+
+def _lost(run: Run) -> str:
+    """What was missing in a window, in words; empty when nothing was."""
+    missing, read = run.expected - run.read["delivered"], run.read
+    if not (missing or read["gaps"] or read["closed"]):
+        return ""
+    return f"{missing} deliveries missing, {read['gaps']} gaps, {read['closed']} sockets closed {read['codes']}"
