@@ -32,7 +32,7 @@ CHECK_EVERY = 0.25
 BLOCK = 0.2
 """Seconds that a read of an idle stream waits: less than CHECK_EVERY, so that every answer is taken up in time."""
 WHOSE_EVERY = 1.0
-"""Seconds at most, while entries stream in, between two reads that also ask whose Redis it is; each that waits asks."""
+"""Seconds between two questions whose Redis it is, while entries stream in; each read that waits asks."""
 POSTGRES_POLL = 0.025
 """Seconds between two reads of an idle log from Postgres: as often as the sequencer looks by itself."""
 FRESH_WITHIN = 1.0
@@ -83,7 +83,8 @@ class Tail:
         self._reading: asyncio.Task[Reading] | None = None
         self._held: list[tuple[Position, Entry | None]] = []  # read from Redis, beyond a hole
         self._lag = Lag(CHECK_EVERY)
-        self._streaming, self._whose_at = False, float("-inf")  # the last read brought something; when Redis was ours
+        self._streaming = self._timed_out = False  # what the last read of Redis did
+        self._whose_at = float("-inf")  # when Redis was ours
         self._to_meet = (0.0, self.position.seq)  # when a head was asked for, and what it was
         self._met_at, self._made_at = float("-inf"), monotonic()
         self.switches = {"redis": 0, "postgres": 0}
@@ -203,8 +204,8 @@ class Tail:
 
     async def _read_on(self) -> list[tuple[Position, Entry | None]]:
         """What Redis shows next; nothing when it shows nothing yet, or was left. Meanwhile the heads are looked at."""
-        assert self._stream is not None  # noqa: S101 - we follow it
         if self._reading is None:
+            assert self._stream is not None  # noqa: S101 - we follow it
             self._lag.asked()
             if self._streaming and monotonic() - self._whose_at < WHOSE_EVERY:
                 return await self._read_more(self._stream)
@@ -215,7 +216,10 @@ class Tail:
         try:
             owner, pairs = reading.result()
         except UNAVAILABLE as error:
-            self._leave_redis(repr(error))
+            # What took too long may have met a busy loop of ours: once more, while the heads judge what Redis owes.
+            self._timed_out = isinstance(error, TimeoutError) and not self._timed_out
+            if not self._timed_out:
+                self._leave_redis(repr(error))
             return []
         if owner != self._install_id:
             self._leave_redis(f"it belongs to {owner}")
@@ -227,12 +231,12 @@ class Tail:
         """While entries stream in, the shortest way to those that are there: each turn of a busy loop costs a slice."""
         try:
             return self._answered(await stream.read_more(self.position, count=PAGE))
-        except UNAVAILABLE as error:
-            self._leave_redis(repr(error))
+        except UNAVAILABLE:
+            self._streaming = False  # the read that waits finds out what this is
             return []
 
     def _answered(self, pairs: list[tuple[Position, Entry | None]]) -> list[tuple[Position, Entry | None]]:
-        self._streaming = bool(pairs)
+        self._streaming, self._timed_out = bool(pairs), False
         self._lag.answered(more=len(pairs) == PAGE)
         return pairs
 

@@ -43,20 +43,26 @@ def superseded(entries: Iterable[Entry]) -> set[int]:
     return gone
 
 
+KEPT = 10_000
+"""Bodies that are kept at most: some 5 MB, and more than a round or a step ever needs."""
+
+
 class Bodies:
-    """The `event` member of each entry's frames, encoded once however many channels it is on."""
+    """The `event` member of each entry's frames, encoded once however many channels it is on, and readers it has."""
 
     __slots__ = ("_made",)
 
     def __init__(self) -> None:
-        self._made: dict[tuple[int, int], bytes] = {}
+        self._made: dict[tuple[int, int], tuple[Entry, bytes]] = {}
 
     def body(self, log: int, entry: Entry) -> bytes:
         """The bytes for this entry of this log."""
         made = self._made.get((log, entry.seq))
-        if made is None:
-            made = self._made[log, entry.seq] = event_body(entry)
-        return made
+        if made is None or made[0] is not entry:  # an entry whose words were removed is another one
+            if len(self._made) >= KEPT:
+                self._made.clear()
+            made = self._made[log, entry.seq] = (entry, event_body(entry))
+        return made[1]
 
 
 def chain(channel: str, log: int, prev: int, entries: list[Entry], bodies: Bodies) -> Iterator[bytes]:

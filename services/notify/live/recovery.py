@@ -46,6 +46,7 @@ class Recovery:
         self._hub = hub
         self._past = past
         self._queue: deque[Session] = deque()
+        self._bodies = Bodies()  # shared: when many come back or fall behind at once, they want the same entries
         self._work = asyncio.Event()
 
     def start(self, session: Session, subscription: Subscription) -> None:
@@ -222,13 +223,12 @@ class Recovery:
         True when it has come to the ends of all rings.
         """
         budget = min(BUDGET, session.outlet.share * 3 // 4)
-        bodies = Bodies()
         for ring in self._hub.rings:
             picked, through, budget = pick(ring, channels, position[ring.log], budget)
             for channel, entries in picked.items():
                 known = written.get((channel, ring.log), base[ring.log])
                 prev = max(ring.previous(channel, entries[0].seq), known)
-                self._emit(session, channel, ring.log, prev, entries, bodies, out)
+                self._emit(session, channel, ring.log, prev, entries, out)
                 written[channel, ring.log] = entries[-1].seq
             position[ring.log] = through
         return position == self._hub.position()
@@ -240,11 +240,10 @@ class Recovery:
         number: int,
         prev: int,
         entries: list[Entry],
-        bodies: Bodies,
         out: list[bytes],
     ) -> None:
         reloaded = next((place for place, entry in enumerate(entries) if entry.type == RELOADED), None)
-        out += chain(channel, number, prev, entries[:reloaded], bodies)
+        out += chain(channel, number, prev, entries[:reloaded], self._bodies)
         if reloaded is None:
             return
         for subscription in [s for s in session.subscriptions.values() if channel in s.channels]:
