@@ -159,9 +159,7 @@ def summarised(
     reason = None
     if any(not run.held(rate) for run in runs):
         reason = f"the publisher reached {held:,.0f} of {rate:,} events/s: commits are too slow"
-    if delivered < expected or gaps or closed:
-        missing = f"{expected - delivered:,} deliveries missing"
-        reason = f"{missing}, {gaps} gaps, {closed} sockets closed {last.read['codes']}"
+    reason = lost(runs) or reason
     return Figure(
         row=row,
         title=title,
@@ -170,6 +168,16 @@ def summarised(
         notes=tuple(notes),
         reason=reason,
     )
+
+
+def lost(runs: list[Run]) -> str | None:
+    """What was lost in these windows, in words; None when nothing was."""
+    missing = sum(max(0, run.expected - run.read["delivered"]) for run in runs)
+    gaps, closed = sum(run.read["gaps"] for run in runs), sum(run.read["closed"] for run in runs)
+    if not (missing or gaps or closed):
+        return None
+    codes = [run.read["codes"] for run in runs if run.read["closed"]]
+    return f"{missing:,} deliveries missing, {gaps} gaps, {closed} sockets closed {codes or ''}".rstrip()
 
 
 def cpu_of(run: Run) -> str:

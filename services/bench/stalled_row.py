@@ -16,7 +16,7 @@ from http.client import HTTPConnection
 
 from services.bench.bench import Bench
 from services.bench.figures import Criterion, Figure, middle
-from services.bench.live_rows import Audience, cpu_of, hello, window
+from services.bench.live_rows import Audience, cpu_of, hello, lost, window
 
 RATE = 1_000
 SHARE = 10
@@ -34,14 +34,14 @@ def row_stalled(bench: Bench) -> Figure:
         Audience(sockets, ["topic:bench"]) for sockets in (bench.size.sockets, bench.size.sockets - stalled)
     )
     bench.stack.services("sequencer", "notify")
-    ratios, held, lost = [], [], 0
+    ratios, held, besides = [], [], []
     for _ in range(bench.runs):
         well = window(bench, everybody, RATE, bench.size.seconds)
         with _stalled(bench.stack.ports["notify"], stalled) as waiting:
             beside = window(bench, others, RATE, bench.size.seconds)
         ratios.append(beside.read["p99_ms"] / well.read["p99_ms"])
         held.append(max(waiting, default=0) / stalled / 1024)
-        lost += beside.expected - beside.read["delivered"] + beside.read["gaps"] + beside.read["closed"]
+        besides.append(beside)
     return Figure(
         row="stalled",
         title=f"{stalled} stalled sockets among {bench.size.sockets:,}, {RATE:,}/s",
@@ -52,10 +52,10 @@ def row_stalled(bench: Bench) -> Figure:
         limit="nobody stalled",
         notes=(
             f"nobody stalled: p99 {well.read['p99_ms']:.1f} ms; beside the stalled {beside.read['p99_ms']:.1f} ms;"
-            f" {lost} deliveries missing, gaps or closes among them",
+            f" of those {lost(besides) or 'nothing was lost'}",
             cpu_of(beside),
         ),
-        reason=f"{lost} deliveries missing, gaps or closes among the others" if lost else None,
+        reason=lost(besides),
     )
 
 

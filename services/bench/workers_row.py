@@ -6,7 +6,7 @@ buys here is that a slow moment of one holds up half of the audience.
 
 from services.bench.bench import Bench
 from services.bench.figures import Figure, middle
-from services.bench.live_rows import Audience, Run, cpu_of, window
+from services.bench.live_rows import Audience, Run, cpu_of, lost, window
 from services.bench.stack import free_ports
 
 RATE = 3_000
@@ -24,7 +24,6 @@ def row_workers(bench: Bench) -> Figure:
         bench.stack.services("sequencer")
         found[workers] = [window(bench, audience, RATE, bench.size.seconds) for _ in range(bench.runs)]
     bench.stack.restart("notify")
-    lost = [_lost(run) for runs in found.values() for run in runs]
     return Figure(
         row="workers",
         title=f"one and two notify processes, {bench.size.sockets:,} sockets, {RATE:,}/s",
@@ -38,13 +37,5 @@ def row_workers(bench: Bench) -> Figure:
             f" p50 {middle([run.read['p50_ms'] for run in runs]) or 0:.1f} ms; {cpu_of(runs[-1])}"
             for workers, runs in found.items()
         ),
-        reason="; ".join(filter(None, lost)) or None,
+        reason=lost([run for runs in found.values() for run in runs]),
     )
-
-
-def _lost(run: Run) -> str:
-    """What was missing in a window, in words; empty when nothing was."""
-    missing, read = run.expected - run.read["delivered"], run.read
-    if not (missing or read["gaps"] or read["closed"]):
-        return ""
-    return f"{missing} deliveries missing, {read['gaps']} gaps, {read['closed']} sockets closed {read['codes']}"
