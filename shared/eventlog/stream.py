@@ -7,7 +7,7 @@ show them. Every call raises RedisError, OSError or TimeoutError within CALL_TIM
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -51,11 +51,15 @@ class Gap(Exception):
     """The stream does not hold what comes before the page: it was flushed, cut back or failed over."""
 
 
+Pairs: TypeAlias = list[tuple[Position, Entry | None]]
+"""What a stream holds: positions with their entries, None for what can be no entry."""
+
+
 class Reading(NamedTuple):
     """What a stream showed. `owner` is the installation whose Redis it was; an entry is None when it can't be one."""
 
     owner: str | None
-    pairs: list[tuple[Position, Entry | None]]
+    pairs: Pairs
 
 
 class Stream:
@@ -122,12 +126,12 @@ class Stream:
             found, owner = await pipeline.execute()
         return Reading(_name(owner), self._pairs(found))
 
-    async def read_more(self, after: Position, *, count: int) -> list[tuple[Position, Entry | None]]:
+    async def read_more(self, after: Position, *, count: int) -> Pairs:
         """What is there already after a position; does not wait, nor ask whose Redis this is."""
         async with asyncio.timeout(CALL_TIMEOUT):
             return self._pairs(await self._redis.xread({self.key: str(after)}, count=count))
 
-    def _pairs(self, found: Any) -> list[tuple[Position, Entry | None]]:
+    def _pairs(self, found: Any) -> Pairs:
         pairs = () if not found else found[self.key.encode()][0] if isinstance(found, dict) else found[0][1]
         return [_read(position, fields) for position, fields in pairs]
 

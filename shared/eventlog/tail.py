@@ -16,7 +16,7 @@ from shared.eventlog.cancellation import Cancellation
 from shared.eventlog.entries import POSTGRES_AWAY, TOMBSTONE, Entry, entry_of, floor, read_range, read_rows
 from shared.eventlog.lag import Lag
 from shared.eventlog.position import Position
-from shared.eventlog.stream import UNAVAILABLE, Reading, Stream
+from shared.eventlog.stream import UNAVAILABLE, Pairs, Reading, Stream
 from shared.eventlog.watch import Answer, Watch
 from shared.postgres import Pool, acquire
 from shared.telemetry import get_logger
@@ -81,7 +81,7 @@ class Tail:
         self._begun = False
         self._at_head = start is None
         self._reading: asyncio.Task[Reading] | None = None
-        self._held: list[tuple[Position, Entry | None]] = []  # read from Redis, beyond a hole
+        self._held: Pairs = []  # read from Redis, beyond a hole
         self._lag = Lag(CHECK_EVERY)
         self._streaming = self._timed_out = False  # what the last read of Redis did
         self._whose_at = float("-inf")  # when Redis was ours
@@ -202,7 +202,7 @@ class Tail:
             log_.error("stream_entry_malformed", log=self.log, at=str(at))
         return await self._fill(at.seq if entry is None else at.seq - 1)
 
-    async def _read_on(self) -> list[tuple[Position, Entry | None]]:
+    async def _read_on(self) -> Pairs:
         """What Redis shows next; nothing when it shows nothing yet, or was left. Meanwhile the heads are looked at."""
         if self._reading is None:
             assert self._stream is not None  # noqa: S101 - we follow it
@@ -227,7 +227,7 @@ class Tail:
         self._whose_at = monotonic()
         return self._answered(pairs)
 
-    async def _read_more(self, stream: Stream) -> list[tuple[Position, Entry | None]]:
+    async def _read_more(self, stream: Stream) -> Pairs:
         """While entries stream in, the shortest way to those that are there: each turn of a busy loop costs a slice."""
         try:
             return self._answered(await stream.read_more(self.position, count=PAGE))
@@ -235,12 +235,12 @@ class Tail:
             self._streaming = False  # the read that waits finds out what this is
             return []
 
-    def _answered(self, pairs: list[tuple[Position, Entry | None]]) -> list[tuple[Position, Entry | None]]:
+    def _answered(self, pairs: Pairs) -> Pairs:
         self._streaming, self._timed_out = bool(pairs), False
         self._lag.answered(more=len(pairs) == PAGE)
         return pairs
 
-    def _following(self, pairs: list[tuple[Position, Entry | None]]) -> list[Entry]:
+    def _following(self, pairs: Pairs) -> list[Entry]:
         """The entries that follow our position without a hole, in our epoch."""
         first = self.position.seq + 1
         batch: list[Entry] = []
