@@ -82,7 +82,8 @@ class Service:
                     return
             except Unreached:
                 pass
-            if not self.running and self.exit_code != UNAVAILABLE:
+            # Who dies as ordered is started again by whoever ordered it, in the same round as we wait.
+            if not self.running and self.exit_code != UNAVAILABLE and not self._ordered:
                 raise Died(f"{self.name} ended with {self.exit_code}:\n{self.tail()}")
             if loop.time() > deadline:
                 raise TimeoutError(f"{self.name} is not ready after {PATIENCE:g} s:\n{self.tail()}")

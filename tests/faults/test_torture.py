@@ -41,7 +41,7 @@ async def run(seed: str, faults: list[str], *, seconds: float, clients: int) -> 
     return report
 
 
-@pytest.mark.long  # one heal may wait for what another fault of its round has just killed: not for every change yet
+@pytest.mark.long  # until it has been green often enough beside the whole suite to stand before every change
 @pytest.mark.timeout(900)
 async def test_sixty_seeded_seconds_in_which_every_family_fires_lose_nothing(
     record_property: Callable[[str, object], None],
