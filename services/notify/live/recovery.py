@@ -1,27 +1,23 @@
 """Bringing a subscription, or a session that fell behind, up to the hub: replays from the ring, all or `reset`.
 
 Every step is synchronous and bounded, so that reading the ring's end and joining the hub happen without an await
-between. A step writes at most about BUDGET bytes; a full write buffer stops it, and the drained buffer starts it again.
+between. A step writes one piece; a full write buffer stops it, and the drained buffer starts it again.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from services.notify.live import metrics
-from services.notify.live.fanout import RELOADED, Bodies, chain, reset
+from services.notify.live.fanout import reset
 from services.notify.live.frames import Mark, Subscribed, encode
 from services.notify.live.hub import Hub
+from services.notify.live.pieces import Pieces, Written
 from services.notify.live.ring import Ring
 from services.notify.live.session import Session, Subscription
-from shared.eventlog.entries import Entry
 from shared.faults import passed
 
-BUDGET = 65_536
-"""Bytes that one step writes at most, about; of its outlet's share it leaves a quarter for what turns out longer."""
-PICKS = 512
-"""Entries of one channel that one step looks at."""
 TURN = 8
 """Steps between two yields to the loop."""
 
@@ -46,7 +42,7 @@ class Recovery:
         self._hub = hub
         self._past = past
         self._queue: deque[Session] = deque()
-        self._bodies = Bodies()  # shared: when many come back or fall behind at once, they want the same entries
+        self._pieces = Pieces(hub.rings)
         self._work = asyncio.Event()
 
     def start(self, session: Session, subscription: Subscription) -> None:
@@ -111,7 +107,7 @@ class Recovery:
             session.base = list(position)
             out += [encode(Mark(log=number, seq=seq)) for number, seq in enumerate(position)]
             session.written = {}
-        at_end = self._window(session, tuple(session.live_channels()), position, session.base, session.written, out)
+        at_end = self._advance(session, tuple(session.live_channels()), position, session.base, session.written, out)
         if at_end:
             session.behind = session.base = None
             session.written = {}
@@ -152,7 +148,7 @@ class Recovery:
                 return True
         out: list[bytes] = []
         base = subscription.since or position
-        at_end = self._window(session, subscription.channels, position, base, subscription.written, out)
+        at_end = self._advance(session, subscription.channels, position, base, subscription.written, out)
         if at_end and session.subscriptions.get(subscription.name) is subscription:
             self._hub.join(session, subscription)
             subscription.written = {}
@@ -208,75 +204,31 @@ class Recovery:
         metrics.RESETS.labels(reason).inc()
         session.outlet.tell(reset(subscription.name, reason))
 
-    def _window(
+    def _advance(
         self,
         session: Session,
         channels: tuple[str, ...],
         position: list[int],
         base: Sequence[int],
-        written: dict[tuple[str, int], int],
+        written: Written,
         out: list[bytes],
     ) -> bool:
-        """Appends the frames of `channels` after `position`, as far as the budget goes, and moves `position`.
+        """Appends the next piece of `channels` after `position`, and moves `position`; True at the ends of all rings.
 
-        A chain starts at `base` and goes on from what was `written`, also when the ring has let go of that meanwhile.
-        True when it has come to the ends of all rings.
-        """
-        budget = min(BUDGET, session.outlet.share * 3 // 4)
-        for ring in self._hub.rings:
-            picked, through, budget = pick(ring, channels, position[ring.log], budget)
-            for channel, entries in picked.items():
-                known = written.get((channel, ring.log), base[ring.log])
-                prev = max(ring.previous(channel, entries[0].seq), known)
-                self._emit(session, channel, ring.log, prev, entries, out)
-                written[channel, ring.log] = entries[-1].seq
-            position[ring.log] = through
+        Of the outlet's share it leaves a quarter for what turns out longer."""
+        piece = self._pieces.after(channels, position, base, written, session.outlet.share * 3 // 4)
+        out.append(piece.frames)
+        for channel, number, seq in piece.reloads:
+            out += self._end_reloaded(session, channel, number, seq)
+        position[:] = piece.position
+        written.update(piece.written)
         return position == self._hub.position()
 
-    def _emit(
-        self,
-        session: Session,
-        channel: str,
-        number: int,
-        prev: int,
-        entries: list[Entry],
-        out: list[bytes],
-    ) -> None:
-        reloaded = next((place for place, entry in enumerate(entries) if entry.type == RELOADED), None)
-        out += chain(channel, number, prev, entries[:reloaded], self._bodies)
-        if reloaded is None:
-            return
+    def _end_reloaded(self, session: Session, channel: str, number: int, seq: int) -> Iterator[bytes]:
+        """The channel was reloaded at `seq`: what had not got so far of the session's subscriptions ends."""
         for subscription in [s for s in session.subscriptions.values() if channel in s.channels]:
             reached = session.behind if subscription.live else subscription.position
-            if reached is not None and reached[number] < entries[reloaded].seq:
+            if reached is not None and reached[number] < seq:
                 self._hub.drop(session, subscription)
                 metrics.RESETS.labels("reloaded").inc()
-                out.append(reset(subscription.name, "reloaded"))
-
-
-def pick(ring: Ring, channels: tuple[str, ...], after: int, budget: int) -> tuple[dict[str, list[Entry]], int, int]:
-    """What `channels` have after a position, by channel in order, with the position it is complete through.
-
-    Stops when `budget` bytes (payloads and a frame's rest) are spent, having taken at least one entry if it began with
-    any; also returns what is left of the budget.
-    """
-    if budget <= 0:
-        return {}, after, 0
-    through = ring.end
-    found: list[tuple[int, str]] = []
-    for channel in channels:
-        seqs = ring.positions(channel, after, PICKS)
-        if len(seqs) == PICKS:
-            through = min(through, seqs[-1])
-        found += [(seq, channel) for seq in seqs]
-    found.sort()
-    picked: dict[str, list[Entry]] = {}
-    for seq, channel in found:
-        if seq > through:
-            break
-        entry = ring.entry(seq)
-        picked.setdefault(channel, []).append(entry)
-        budget -= len(entry.payload) + 160
-        if budget <= 0:
-            through = seq  # the same entry's other channels still come along
-    return picked, through, budget
+                yield reset(subscription.name, "reloaded")

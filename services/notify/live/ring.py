@@ -21,15 +21,31 @@ def tombstone(entry: Entry) -> Entry:
 
 
 class Ring:
-    """Entries `floor` … `end`; empty, `floor` is `end + 1`. It may hold a fiftieth more than `capacity`."""
+    """Entries `floor` … `end`; empty, `floor` is `end + 1`. It may hold a fiftieth more than `capacity`.
 
-    __slots__ = ("_entries", "_extension", "_held", "_index", "_redacted", "_slack", "capacity", "end", "floor", "log")
+    `redactions` counts the entries, here or not, that lost their words: what was made of entries before is void then.
+    """
+
+    __slots__ = (
+        "_entries",
+        "_extension",
+        "_held",
+        "_index",
+        "_redacted",
+        "_slack",
+        "capacity",
+        "end",
+        "floor",
+        "log",
+        "redactions",
+    )
 
     def __init__(self, log: int, capacity: int, end: int, slack: int | None = None) -> None:
         self.log = log
         self.capacity = capacity
         self.end = end
         self.floor = end + 1
+        self.redactions = 0
         self._entries: list[Entry] = []
         self._index: dict[str, list[int]] = {}
         self._extension = 0
@@ -104,6 +120,7 @@ class Ring:
 
     def redact(self, seq: int) -> Entry | None:
         """The entry at `seq` loses its words, also if prepended only later; returns what is left, None: not here."""
+        self.redactions += 1
         if seq < self.floor and self._held:
             self._redacted.add(seq)
         if not self.floor <= seq <= self.end:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from services.notify.live import recovery as recovery_module
+from services.notify.live import pieces as pieces_module
 from services.notify.live.codes import Close
 from services.notify.live.home import Home
 from services.notify.live.hub import Hub
@@ -70,7 +70,7 @@ class Stage:
 async def test_a_chain_goes_on_from_what_was_sent_when_the_ring_has_let_go_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(recovery_module, "PICKS", 1)
+    monkeypatch.setattr(pieces_module, "PICKS", 1)
     stage = Stage(capacity=4)
     stage.write("x", "topic:a", 4)
     stage.subscribe(Subscription("topic:a", 1, (0,)))

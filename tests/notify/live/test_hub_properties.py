@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, multiple, precondition, rule
 
 from services.notify.live import hub as hub_module
-from services.notify.live import recovery as recovery_module
+from services.notify.live import pieces as pieces_module
 from services.notify.live.hub import Hub
 from services.notify.live.recovery import Recovery
 from services.notify.live.ring import Ring
@@ -23,7 +23,7 @@ from tests.live_client import Proof
 from tests.notify.live.judge import EPOCH, Client, fold
 
 CHANNELS = ["topic:a", "post:1", "post:2"]
-USUAL = (hub_module.SLICE, recovery_module.BUDGET, recovery_module.PICKS)
+USUAL = (hub_module.SLICE, pieces_module.BUDGET, pieces_module.PICKS, pieces_module.STRIDE)
 CAPACITY, SLACK, EXTENSION = 6, 2, 8
 
 
@@ -32,10 +32,16 @@ class World(RuleBasedStateMachine):
 
     clients = Bundle("clients")
 
-    @initialize(logs=st.integers(1, 2), budget=st.integers(1, 2_000), picks=st.integers(1, 9), target=clients)
-    def start(self, logs: int, budget: int, picks: int) -> Any:
+    @initialize(
+        logs=st.integers(1, 2),
+        budget=st.integers(1, 2_000),
+        picks=st.integers(1, 9),
+        stride=st.integers(1, 4),
+        target=clients,
+    )
+    def start(self, logs: int, budget: int, picks: int, stride: int) -> Any:
         hub_module.SLICE = 1
-        recovery_module.BUDGET, recovery_module.PICKS = budget, picks
+        pieces_module.BUDGET, pieces_module.PICKS, pieces_module.STRIDE = budget, picks, stride
         self.truth: list[list[Entry]] = [[] for _ in range(logs)]
         self.hub = Hub(EPOCH, [Ring(log, CAPACITY, 0, SLACK) for log in range(logs)])
         self.recovery = Recovery(self.hub, self)
@@ -200,11 +206,12 @@ class World(RuleBasedStateMachine):
             if hasattr(self, "hub"):
                 self.settle()
         finally:
-            hub_module.SLICE, recovery_module.BUDGET, recovery_module.PICKS = USUAL
+            hub_module.SLICE, pieces_module.BUDGET, pieces_module.PICKS, pieces_module.STRIDE = USUAL
 
     def settle(self) -> None:
         self.arrive(len(self.untaken))
         for client in self.sessions:
+            self.unclog(client)  # a mark, too, is larger than the smallest share
             self.drain(client)
         for _ in range(50):
             self.write_to_some(100)
