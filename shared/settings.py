@@ -7,6 +7,7 @@ from that. Names are the field's, in capitals, after CHORUS_. An empty value cou
 import types
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from urllib.parse import quote
 
 import msgspec
 
@@ -31,7 +32,7 @@ def described(text: str, **bounds: Any) -> msgspec.Meta:
 
 _SCHEMES = {
     **dict.fromkeys(("database_url", "notify_database_url", "direct_database_url"), ("postgresql", "postgres")),
-    "redis_url": ("redis", "rediss", "unix"),
+    "redis_url": (*(f"{tls}{kind}" for kind in ("", "+sentinel", "+cluster") for tls in ("redis", "rediss")), "unix"),
     "public_url": ("http", "https"),
     "live_url": ("ws", "wss"),
 }
@@ -49,7 +50,16 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
         str,
         described("Postgres without a pooler between, for migrations and the sequencer; unset: `DATABASE_URL`."),
     ] = ""
-    redis_url: Annotated[str, described("Redis ≥ 7; unset: `chorus up` starts its own.")] = ""
+    redis_url: Annotated[
+        str,
+        described(
+            "Redis ≥ 7; unset: `chorus up` starts its own. `rediss://` is TLS; `redis+sentinel://h:p,h:p/master` and "
+            "`redis+cluster://h:p,h:p` are found through several."
+        ),
+    ] = ""
+    redis_ca: Annotated[
+        str, described("File with the certificates that sign Redis's; unset: the system's. For `rediss…://`.")
+    ] = ""
     secret_key: Annotated[
         str, described("Signs tokens; at least 32 characters. Unset: `chorus up` makes one and keeps it.")
     ] = ""
@@ -108,6 +118,12 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
         if self.host in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "::") and not self.public_url:  # noqa: S104
             own += [f"http://{name}:{self.feed_port}" for name in ("127.0.0.1", "localhost", "[::1]")]
         return frozenset(own)
+
+    def redis_address(self) -> str:
+        """`redis_url`, with the certificates to check it by; empty where there is no Redis."""
+        if not self.redis_ca or not self.redis_url.startswith("rediss"):
+            return self.redis_url
+        return f"{self.redis_url}{'&' if '?' in self.redis_url else '?'}ssl_ca_certs={quote(self.redis_ca)}"
 
     def postgres_for_notify(self) -> str:
         """The URL that notify connects with."""

@@ -53,7 +53,7 @@ def _findings() -> "list[Finding]":
         if settings.database_url:
             found, installation, logs = await postgres_found(settings)
         if settings.redis_url:
-            found += await redis_found(settings.redis_url, installation, logs)
+            found += await redis_found(settings.redis_address(), installation, logs)
         return found
 
     return [*findings, *engines_found(settings), *run_found(settings), *asyncio.run(servers())]

@@ -48,7 +48,7 @@ def command(number: str, member: str | None, as_json: bool) -> int:
     if asked is None:
         raise click.BadParameter("expected the id of an event, a post or a comment: digits.", param_hint="EVENT|POST")
     url = settings.postgres_for_notify()
-    trace = asyncio.run(_trace(url, settings.redis_url, asked, member))
+    trace = asyncio.run(_trace(url, settings.redis_address(), asked, member))
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(trace)).decode())
     else:
@@ -100,6 +100,8 @@ def _event(event: "Traced", log: "Log", member: str | None) -> list[str]:
             f"  Postgres   {'held' if int(event.position.split('-')[1]) >= log.floor else 'below the floor'}",
             f"  Redis      {_STREAM[event.stream]}",
         ]
+    if event.request is not None:
+        lines.append(f"  request    {event.request}")
     lines.append(f"  channels   {' '.join(event.channels)}")
     if event.passed:
         lines.append(f"  passed by  {', '.join(event.passed)}")

@@ -9,7 +9,8 @@ from redis.exceptions import ResponseError
 
 from services.doctor.finding import Finding, bad, good
 from services.reaching import address, words
-from shared.eventlog.stream import UNAVAILABLE, Stream, open_redis
+from shared.eventlog.stream import UNAVAILABLE, Stream
+from shared.redis_client import open_redis
 
 OLDEST = 7
 FULL = 0.8

@@ -6,7 +6,6 @@ from typing import Any
 
 from litestar import Litestar
 from litestar.types import ASGIApp
-from redis.asyncio import Redis
 
 from services.feed.accounts import Accounts
 from services.feed.api import accounts, comments, media, meta, pages, posts, reactions, topics
@@ -33,6 +32,7 @@ from shared import disk
 from shared.background import OnFatal, running
 from shared.eventlog.waker import Waker
 from shared.postgres import Pool, open_pool
+from shared.redis_client import open_redis
 from shared.web import EXCEPTION_HANDLERS, RequestContext, health_routes
 
 BODY_BYTES = 256 * 1024
@@ -95,9 +95,7 @@ async def _open(settings: FeedSettings, stack: AsyncExitStack, memory: Memory, o
         settings.database_url, application_name="chorus feed", min_size=2, max_size=settings.feed_pool
     )
     stack.push_async_callback(pool.close)
-    redis = (
-        Redis.from_url(settings.redis_url, socket_timeout=1, socket_connect_timeout=1) if settings.redis_url else None
-    )
+    redis = open_redis(settings.redis_address()) if settings.redis_url else None
     if redis is not None:
         stack.push_async_callback(redis.aclose)
     waker = Waker(redis)

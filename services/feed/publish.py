@@ -20,8 +20,8 @@ from shared import clock, faults
 from shared.eventlog import retention, wakes
 from shared.eventlog.installation import ForeignRedis, LogsAreFixed, initialise
 from shared.eventlog.sequencer import Sequencer
-from shared.eventlog.stream import open_redis
 from shared.postgres import open_pool
+from shared.redis_client import open_redis
 from shared.settings import load
 from shared.telemetry import configure, get_logger
 
@@ -59,7 +59,7 @@ async def publish(settings: FeedSettings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         pool = await open_pool(url, application_name="chorus publisher", max_size=settings.logs + 2)
         stack.push_async_callback(pool.close)
-        redis = open_redis(settings.redis_url) if settings.redis_url else None
+        redis = open_redis(settings.redis_address()) if settings.redis_url else None
         if redis is not None:
             stack.push_async_callback(redis.aclose)
         sequencers = [

@@ -15,9 +15,6 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from redis.asyncio import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from services.notify import asyncapi
 from services.notify.inbox import housekeeping
@@ -36,6 +33,7 @@ from shared.background import OnFatal, running
 from shared.errors import NotFound
 from shared.eventlog.waker import Waker
 from shared.postgres import Pool, acquire, open_pool
+from shared.redis_client import open_redis
 from shared.telemetry import get_logger
 from shared.web import EXCEPTION_HANDLERS, RequestContext, health_routes
 
@@ -118,11 +116,8 @@ class Notify:
                     await live_queries.alive(connection)
         except Exception as error:
             found["!postgres"] = type(error).__name__
-        if self._redis is not None:
-            try:
-                await self._redis.ping()
-            except (RedisError, OSError) as error:
-                found["redis"] = type(error).__name__
+        if not await Waker(self._redis).reaches_redis():
+            found["redis"] = "Events come from Postgres meanwhile."
         return found
 
     def _generation(self) -> Generation | None:
@@ -144,7 +139,7 @@ class Notify:
         async with AsyncExitStack() as stack:
             pool = self._pool = await _patient_pool(settings)
             stack.push_async_callback(_close_pool, pool)
-            redis = self._redis = _redis(settings.redis_url)
+            redis = self._redis = _redis(settings.redis_address())
             if redis is not None:
                 stack.push_async_callback(redis.aclose)
             waker = Waker(redis)
@@ -196,7 +191,4 @@ async def _close_pool(pool: Pool) -> None:
 
 
 def _redis(url: str) -> "Redis | None":
-    if not url:
-        return None
-    # No retries of its own: who asks knows what to do without Redis, and must not wait for it.
-    return Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
+    return open_redis(url) if url else None

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError, ResponseError
 
@@ -19,7 +17,6 @@ from shared.eventlog.entries import Entry, lines
 from shared.eventlog.position import Position
 
 WAKE_CHANNEL = "chorus:wake"
-INSTALL_KEY = "chorus:install"
 
 MAX_LENGTH = 200_000
 """Entries a stream keeps by default: some 100 MB of 200-byte events, three minutes at 1,000 events a second."""
@@ -32,15 +29,6 @@ UNAVAILABLE = (RedisError, OSError, TimeoutError)
 """What calls raise when Redis is away, stalled, read-only or out of memory."""
 
 _HERE = Path(__file__).parent
-
-
-def open_redis(url: str) -> "Redis":
-    """A client for streams and tails; nothing is connected yet.
-
-    Its own timeouts and retries are off: each call here has CALL_TIMEOUT, whoever calls tries again, and what redis-py
-    bounds with `asyncio.wait_for` may drop a cancellation (see cancellation.py).
-    """
-    return Redis.from_url(url, socket_timeout=None, socket_connect_timeout=CALL_TIMEOUT, retry=Retry(NoBackoff(), 0))
 
 
 class Fenced(Exception):
@@ -70,6 +58,7 @@ class Stream:
 
     def __init__(self, redis: "Redis", log: int, *, max_length: int = MAX_LENGTH) -> None:
         self.key = f"chorus:log:{{{log}}}"
+        self.install_key = f"chorus:install:{{{log}}}"  # beside the stream: on its node, lost and kept with it
         self.max_length = max_length
         self._redis: Any = redis
         self._publish: AsyncScript = redis.register_script((_HERE / "publish.lua").read_text(encoding="utf-8"))
@@ -78,13 +67,13 @@ class Stream:
     async def install_id(self) -> str | None:
         """The installation that this Redis belongs to; None when it belongs to none yet."""
         async with asyncio.timeout(CALL_TIMEOUT):
-            found = await self._redis.get(INSTALL_KEY)
+            found = await self._redis.get(self.install_key)
         return _name(found)
 
     async def claim(self, install_id: str) -> str:
         """The installation that this Redis belongs to, which is ours when it belonged to none."""
         async with asyncio.timeout(CALL_TIMEOUT):
-            await self._redis.set(INSTALL_KEY, install_id, nx=True)
+            await self._redis.set(self.install_key, install_id, nx=True)
         return await self.install_id() or install_id
 
     async def last(self) -> Position | None:
@@ -121,7 +110,7 @@ class Stream:
         # One round trip on one connection: what was read, and whose Redis that was.
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.xread({self.key: str(after)}, count=count, block=max(1, int(block * 1000)))
-        pipeline.get(INSTALL_KEY)
+        pipeline.get(self.install_key)
         async with asyncio.timeout(CALL_TIMEOUT):
             found, owner = await pipeline.execute()
         return Reading(_name(owner), self._pairs(found))

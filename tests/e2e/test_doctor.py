@@ -144,7 +144,7 @@ async def test_a_redis_that_is_not_ours_that_evicts_or_is_behind_is_named(redis_
         finally:
             await redis.config_set("maxmemory", 0)
             await redis.config_set("maxmemory-policy", "noeviction")
-        await redis.set("chorus:install", "them")
+        await redis.set("chorus:install:{0}", "them")
         assert "another installation" in str(wrong(await redis_found(redis_url, "us", logs)))
     assert "refused" in wrong(await redis_found("redis://127.0.0.1:1", None, {}))["redis"]
 

@@ -14,9 +14,10 @@ from shared.eventlog.entries import Entry, read_range
 from shared.eventlog.installation import initialise
 from shared.eventlog.position import Position
 from shared.eventlog.sequencer import Sequencer
-from shared.eventlog.stream import Stream, open_redis
+from shared.eventlog.stream import Stream
 from shared.eventlog.tail import Tail
 from shared.postgres import Pool, open_pool
+from shared.redis_client import open_redis
 from tests.servers import Database
 
 PATIENCE = 20.0

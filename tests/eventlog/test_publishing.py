@@ -7,7 +7,7 @@ import pytest
 from shared.eventlog.entries import read_rows
 from shared.eventlog.installation import ForeignRedis
 from shared.eventlog.position import Position
-from shared.eventlog.stream import INSTALL_KEY, Fenced, Gap
+from shared.eventlog.stream import Fenced, Gap
 from tests.eventlog.rig import Rig, until
 
 pytestmark = pytest.mark.both_redis
@@ -146,7 +146,7 @@ async def reaches(rig: Rig, seq: int) -> bool:
 
 
 async def test_redis_of_another_installation_is_refused_at_the_start(rig: Rig) -> None:
-    await rig.redis.set(INSTALL_KEY, "somebody else")
+    await rig.redis.set(rig.stream().install_key, "somebody else")
     await rig.write()
     with pytest.raises(ForeignRedis):
         async with asyncio.timeout(10):
@@ -160,11 +160,11 @@ async def test_redis_of_another_installation_gets_nothing_later_either(rig: Rig)
         await rig.write()
         await rig.settle()
         await rig.redis.flushall()
-        await rig.redis.set(INSTALL_KEY, "somebody else")
+        await rig.redis.set(rig.stream().install_key, "somebody else")
         await rig.write()
         await until(lambda: reaches(rig, 2))
         assert await rig.stream().last() is None
-        await rig.redis.delete(INSTALL_KEY)
+        await rig.redis.delete(rig.stream().install_key)
         await rig.settle()
     await rig.check()
 

@@ -11,7 +11,6 @@ from shared.eventlog import tail as tails
 from shared.eventlog.entries import POSTGRES_AWAY, Entry, floor
 from shared.eventlog.installation import open_epoch
 from shared.eventlog.position import Position
-from shared.eventlog.stream import INSTALL_KEY
 from shared.eventlog.tail import BehindFloor, EpochChanged, Tail
 from shared.postgres import migrate
 from tests.eventlog.rig import PATIENCE, Rig, take, until
@@ -145,7 +144,7 @@ async def test_a_redis_of_somebody_else_is_not_read(rig: Rig) -> None:
     async with rig.running():
         await rig.write(2)
         await rig.settle()
-    await rig.redis.set(INSTALL_KEY, "somebody else")
+    await rig.redis.set(rig.stream().install_key, "somebody else")
     await rig.redis.xadd(rig.stream().key, {"i": 1, "t": "lie", "a": "", "c": "", "p": "{}"}, f"{await rig.epoch()}-3")
     tail = rig.tail(start=Position(await rig.epoch(), 0))
     dense(await take(tail, 2), 1, 2)

@@ -9,7 +9,6 @@ from shared.eventlog import tail as tails
 from shared.eventlog.entries import Entry, read_rows
 from shared.eventlog.position import Position
 from shared.eventlog.sequencer import Sequencer
-from shared.eventlog.stream import INSTALL_KEY
 from shared.eventlog.tail import Tail
 from tests.eventlog.rig import PATIENCE, Hold, Rig, take, until
 
@@ -103,7 +102,9 @@ async def test_a_redis_that_turns_into_somebody_elses_is_not_believed(rig: Rig) 
     await until(lambda: waits_for_redis(rig))
     async with rig.redis.pipeline(transaction=True) as at_once:
         lie = {"i": 1, "t": "lie", "a": "", "c": "", "p": "{}"}
-        at_once.set(INSTALL_KEY, "somebody else").xadd(rig.stream().key, lie, f"{first.epoch}-{first.seq + 1}")
+        at_once.set(rig.stream().install_key, "somebody else").xadd(
+            rig.stream().key, lie, f"{first.epoch}-{first.seq + 1}"
+        )
         await at_once.execute()
     await until(lambda: is_left(tail))
     assert not reading.done()

@@ -45,7 +45,8 @@ def test_an_address_of_another_kind_is_named_without_being_shown() -> None:
         load(FeedSettings, {"CHORUS_DATABASE_URL": "mysql://me:hunter2@db/x", "CHORUS_REDIS_URL": "localhost"})
     assert caught.value.faults == [
         "CHORUS_DATABASE_URL must start with postgresql:// or postgres://.",
-        "CHORUS_REDIS_URL must start with redis:// or rediss:// or unix://.",
+        "CHORUS_REDIS_URL must start with redis:// or rediss:// or redis+sentinel:// or rediss+sentinel:// or "
+        "redis+cluster:// or rediss+cluster:// or unix://.",
     ]
 
 

@@ -7,7 +7,8 @@ from redis.exceptions import ResponseError
 
 from services.notify.trace.answer import InStream
 from shared.eventlog.position import Position
-from shared.eventlog.stream import CALL_TIMEOUT, UNAVAILABLE, open_redis
+from shared.eventlog.stream import CALL_TIMEOUT, UNAVAILABLE
+from shared.redis_client import open_redis
 
 
 class Streams:

@@ -1,0 +1,106 @@
+"""The one place that makes clients of Redis: one server, one behind Sentinels, or a cluster, as the address says.
+
+A client's own retries are off and every caller bounds its calls: who asks knows what to do without Redis. What
+redis-py bounds with `asyncio.wait_for` may drop a cancellation (see eventlog/cancellation.py), so one server, which
+needs no search for whom to ask, has no timeout of the client's own but that of connecting.
+"""
+
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit
+
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+
+CONNECT_TIMEOUT = 1.0
+"""Seconds for a connection to one server."""
+SEARCH_CONNECT_TIMEOUT, SEARCH_TIMEOUT = 0.3, 0.5
+"""Seconds for one Sentinel or node of several, to connect and to answer: so that within the second that a call may
+take, the next one is asked. More than the 0.2 s that a read of an idle stream waits."""
+SENTINEL_PORT, REDIS_PORT = 26379, 6379
+
+
+def open_redis(url: str) -> "Redis":
+    """A client for the Redis at `url`; nothing is connected yet. `aclose` it. Raises ValueError for another address.
+
+    `redis://` and `unix://` as redis-py knows them; `redis+sentinel://host,host/master`, where `sentinel_username` and
+    `sentinel_password` are those of the Sentinels; `redis+cluster://host,host`. `rediss…` is TLS. All take
+    `?ssl_ca_certs=`, `ssl_certfile=` and `ssl_keyfile=`. A cluster's client answers the same commands, key by key.
+    """
+    scheme, _, rest = url.partition("://")
+    kind = scheme.partition("+")[2]
+    if not kind:
+        return Redis.from_url(
+            url, socket_timeout=None, socket_connect_timeout=CONNECT_TIMEOUT, retry=Retry(NoBackoff(), 0)
+        )
+    if kind == "sentinel":
+        return _behind_sentinels(scheme, rest)
+    if kind == "cluster":
+        return _cluster(scheme, rest)
+    raise ValueError(f"an address of Redis can't start with {scheme}://")
+
+
+def _behind_sentinels(scheme: str, rest: str) -> Redis:
+    servers, options, path = _parts(scheme, rest, SENTINEL_PORT)
+    theirs = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
+    common = {name: value for name, value in options.items() if name.startswith("ssl")}
+    sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
+        servers,
+        sentinel_kwargs={**common, **theirs, **_searching(0)},
+        **{**options, "db": int(options.get("db", 0))},
+        socket_connect_timeout=SEARCH_CONNECT_TIMEOUT,
+        socket_timeout=None,
+        retry=Retry(NoBackoff(), 0),
+    )
+    return cast(Redis, sentinel.master_for(path or "mymaster", redis_class=_Master))
+
+
+def _cluster(scheme: str, rest: str) -> Redis:
+    servers, options, _ = _parts(scheme, rest, REDIS_PORT)
+    nodes = [ClusterNode(host, port) for host, port in servers]
+    # One retry, for that is when redis-py asks anew who has which slots.
+    return cast(Redis, _Cluster(startup_nodes=nodes, require_full_coverage=False, **options, **_searching(1)))
+
+
+def _searching(retries: int) -> dict[str, Any]:
+    return {
+        "socket_connect_timeout": SEARCH_CONNECT_TIMEOUT,
+        "socket_timeout": SEARCH_TIMEOUT,
+        "retry": Retry(NoBackoff(), retries),
+    }
+
+
+def _parts(scheme: str, rest: str, port: int) -> tuple[list[tuple[str, int]], dict[str, Any], str]:
+    """Servers as (host, port), redis-py's options, and the path."""
+    parts = urlsplit(f"redis://{rest}")
+    who, _, hosts = parts.netloc.rpartition("@")
+    options: dict[str, Any] = {**parse_url(f"redis://{f'{who}@' if who else ''}nobody?{parts.query}")}
+    options.pop("host")
+    if scheme.startswith("rediss"):
+        options["ssl"] = True
+    found = [urlsplit(f"redis://{host}") for host in hosts.split(",") if host]
+    return [(each.hostname or "", each.port or port) for each in found], options, unquote(parts.path.strip("/"))
+
+
+class _Master(Redis):
+    """The primary that Sentinels name; closing it closes the connections to them too."""
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await super().aclose(close_connection_pool)
+        manager: Any = getattr(self.connection_pool, "sentinel_manager", None)
+        for each in manager.sentinels if manager is not None else ():
+            await each.aclose()
+
+
+class _Cluster(RedisCluster):
+    """Knows where XREAD names its key; redis-py would ask a server for that before every read."""
+
+    async def _determine_slot(self, command: str, *args: Any) -> int:
+        if command == "XREAD":
+            upper = [each.upper() if isinstance(each, str) else each for each in args]
+            place = upper.index(b"STREAMS") if b"STREAMS" in upper else upper.index("STREAMS")
+            return int(self.keyslot(args[place + 1]))
+        return int(await super()._determine_slot(command, *args))
