@@ -112,9 +112,9 @@ def _measured(bench: Bench, audience: Audience, publisher: Worker, readers: Read
     since = start + int(WARMING * 1e6)
     until = since + int(seconds * 1e6)
     meter = CpuMeter(bench.stack.pids())
+    readers.measure(since, until)  # before the first event: a starved reader would forget what it had counted already
     publisher.tell(f"go {start} {since} {until}")
-    time.sleep(max(0, since / 1e6 - 0.1 - time.time()))
-    readers.measure(since, until)
+    time.sleep(max(0, since / 1e6 - time.time()))
     meter.start()
     began = time.monotonic()
     sent = msgspec.convert(publisher.answer(seconds + 60), Sent)

@@ -165,7 +165,9 @@ class Client(asyncio.Protocol):
         count = self.count
         count.numbers["events"] += 1
         if self.one and self.mine >= 0:
-            count.numbers["repeats"] += message["seq"] <= self.mine
+            if message["seq"] <= self.mine:
+                count.numbers["repeats"] += 1
+                return
             count.numbers["gaps"] += message["prev"] > self.mine
         self.mine = max(self.mine, message["seq"])
         stamp = message["event"].get("t")

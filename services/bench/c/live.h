@@ -46,21 +46,25 @@ static int64_t number(const char **p, const char *stop) {
     return n;
 }
 
-/* The proof rule of the live contract, for a socket with one subscription. */
-static void prove(client *c, const char *p, size_t n) {
+/* The proof rule of the live contract, for a socket with one subscription. 0: this came already. */
+static int prove(client *c, const char *p, size_t n) {
     if (c->prev_at + 8 > n || memcmp(p + c->prev_at, "\"prev\":", 7)) {
         const char *found = memmem(p, n, "\"prev\":", 7);
-        if (!found) return;
+        if (!found) return 1;
         c->prev_at = (size_t)(found - p);
     }
     const char *at = p + c->prev_at + 7, *stop = p + n;
     int64_t prev = number(&at, stop);
-    if (stop - at < 8 || memcmp(at, ",\"seq\":", 7)) return;
+    if (stop - at < 8 || memcmp(at, ",\"seq\":", 7)) return 1;
     at += 7;
     int64_t seq = number(&at, stop);
-    if (c->mine >= 0 && seq <= c->mine) repeats++;
-    else if (c->mine >= 0 && prev > c->mine) gaps++;
-    if (seq > c->mine) c->mine = seq;
+    if (c->mine >= 0 && seq <= c->mine) {
+        repeats++;
+        return 0;
+    }
+    if (c->mine >= 0 && prev > c->mine) gaps++;
+    c->mine = seq;
+    return 1;
 }
 
 static void report(void) {

@@ -92,7 +92,7 @@ static void take_subscribed(client *c, const char *p, size_t n) {
 
 static void take_event(client *c, const char *p, size_t n, int64_t now) {
     events++;
-    if (c->one) prove(c, p, n);
+    if (c->one && !prove(c, p, n)) return;
     if (!stamp_back || stamp_back > n || memcmp(p + n - stamp_back, "\"t\":", 4)) {
         const char *found = memmem(p, n, "\"t\":", 4);
         if (!found) {
