@@ -8,12 +8,13 @@ from litestar import Litestar
 from litestar.types import ASGIApp
 
 from services.feed.accounts import Accounts
-from services.feed.api import accounts, comments, media, meta, pages, posts, reactions, topics
+from services.feed.api import accounts, comments, media, meta, pages, posts, reactions, roles, topics
 from services.feed.api.context import Context, Limits
 from services.feed.api.guests import Guests
 from services.feed.comments import Comments
 from services.feed.edits import Edits
 from services.feed.follower import Follower
+from services.feed.granting import Roles
 from services.feed.housekeeping import Housekeeping
 from services.feed.images import Darkroom
 from services.feed.media import Photos
@@ -86,7 +87,7 @@ async def broken(context: Context | None) -> dict[str, str]:
 
 
 def _routes() -> list[Any]:
-    modules = (accounts, topics, posts, comments, reactions, media, meta)
+    modules = (accounts, topics, posts, comments, reactions, media, roles, meta)
     return [route for module in modules for route in module.ROUTES]
 
 
@@ -117,6 +118,7 @@ async def _open(settings: FeedSettings, stack: AsyncExitStack, memory: Memory, o
         pool=pool,
         accounts=Accounts(pool, Passwords()),
         sessions=Sessions(pool, settings.secret_key),
+        roles=Roles(pool),
         topics=Topics(pool),
         posts=Posts(pool),
         edits=Edits(pool),

@@ -55,6 +55,11 @@ class Community:
         answer = made(await self.http.post("/v1/accounts", json=body))
         return Member(self.http, answer["account"], answer["token"])
 
+    async def give(self, member: Member, role: str) -> Member:
+        """The member has this role from now on; nobody is recorded as having given it."""
+        await self.owner.execute("update feed.account set role = $2 where id = $1", int(member.id), role)
+        return member
+
     async def get(self, path: str, **options: Any) -> httpx.Response:
         """One read as a guest."""
         return await self.http.get(path, **options)

@@ -29,8 +29,8 @@ async def test_a_new_account_answers_with_a_token_that_works(community: Communit
     response = await community.get("/v1/me", headers={"Authorization": f"Bearer {answer['token']}"})
     assert (
         made(response)
-        == answer["account"]
-        == {"id": answer["account"]["id"], "handle": "ada", "display_name": "Ada L."}
+        == {**answer["account"], "role": "member"}
+        == {"id": answer["account"]["id"], "handle": "ada", "display_name": "Ada L.", "role": "member"}
     )
 
 

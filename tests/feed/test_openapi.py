@@ -28,10 +28,18 @@ def schema_of(document: dict[str, Any], method: str, path: str, status: int) -> 
 
 async def example_calls(community: Community, ada: Member) -> list[tuple[str, str, dict[str, Any]]]:
     """One good request for every operation, as (method, path template, what to send); in an order that works."""
+    await community.give(ada, "admin")
     post = await ada.post("#calm")
     comment = await ada.comment(post, "x")
     photo = (await ada.call("POST", "/v1/media", files={"file": ("p.png", picture("PNG"))})).json()
-    at = {"post_id": post["id"], "comment_id": comment["id"], "slug": "calm", "media_id": photo["id"], "size": "small"}
+    at = {
+        "handle": (await community.member()).handle,
+        "post_id": post["id"],
+        "comment_id": comment["id"],
+        "slug": "calm",
+        "media_id": photo["id"],
+        "size": "small",
+    }
     account = {"handle": "some_body", "display_name": "Some Body", "password": PASSWORD}
     return [
         (method, path, {"path": path.format(**at), **options})
@@ -40,6 +48,10 @@ async def example_calls(community: Community, ada: Member) -> list[tuple[str, st
             ("POST", "/v1/sessions", {"body": {"handle": ada.handle, "password": PASSWORD}}),
             ("POST", "/v1/sessions/renew", {"body": {}}),
             ("GET", "/v1/me", {}),
+            ("GET", "/v1/roles", {}),
+            ("GET", "/v1/grants", {}),
+            ("PUT", "/v1/roles/{handle}", {"body": {"role": "author"}}),
+            ("DELETE", "/v1/roles/{handle}", {}),
             ("POST", "/v1/live/ticket", {}),
             ("GET", "/v1/config", {}),
             ("GET", "/v1/topics", {}),

@@ -13,7 +13,6 @@ from services.feed.api.bodies import Renewal, SignIn, SignUp
 from services.feed.api.context import Context
 from services.feed.api.doc import BODIES, READS, WRITES, Doc
 from services.feed.api.requests import Ask, body_of, context_of, from_elsewhere, member_of, viewer
-from services.feed.positions import positions
 from services.feed.sessions import Credentials
 from shared.errors import BadOrigin, Busy, NotSignedIn, TooMany
 from shared.wire import Author, encode
@@ -99,14 +98,15 @@ async def sign_out(request: Ask) -> Response[None]:
     return response
 
 
-@get("/v1/me", opt={"doc": Doc(answer=Author, member=True, conditional=True, errors=READS)})
+@get("/v1/me", opt={"doc": Doc(answer=doc.Me, member=True, conditional=True, errors=READS)})
 async def me(request: Ask) -> Response[bytes]:
-    """Who is signed in."""
+    """Who is signed in, and their role."""
     member = await viewer(request)
     if member is None:
         raise NotSignedIn
-    as_of = await positions(context_of(request).pool)
-    return read_answer(request, encode(member.author), as_of, member, bare=True)
+    standing = await context_of(request).roles.of(member.id)
+    body = doc.Me(**msgspec.structs.asdict(member.author), role=standing.role)
+    return read_answer(request, encode(body), standing.as_of, member, bare=True)
 
 
 @post("/v1/live/ticket", opt={"doc": Doc(answer=doc.Ticket, status=201, member=True, errors=WRITES)})

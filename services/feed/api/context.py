@@ -5,6 +5,7 @@ import msgspec
 from services.feed.accounts import Accounts
 from services.feed.comments import Comments
 from services.feed.edits import Edits
+from services.feed.granting import Roles
 from services.feed.media import Photos
 from services.feed.posts import Posts
 from services.feed.reactions import Reactions
@@ -32,6 +33,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     pool: Pool
     accounts: Accounts
     sessions: Sessions
+    roles: Roles
     topics: Topics
     posts: Posts
     edits: Edits

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from services.feed.roles import Role
 from shared import errors
 from shared.errors import ChorusError
 from shared.wire import AsOf, Author, Comment, Media, Post, Topic
@@ -29,6 +30,12 @@ class Doc(msgspec.Struct, frozen=True, kw_only=True):
     key: bool = False
     conditional: bool = False
     media_type: str = "application/json"
+
+
+class Me(Author, frozen=True, kw_only=True):
+    """Who is signed in, and what they may do beyond what every member may."""
+
+    role: Role
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +121,7 @@ __all__ = [
     "Configuration",
     "Doc",
     "FeedLimits",
+    "Me",
     "Media",
     "PostPage",
     "Session",
