@@ -20,7 +20,7 @@ from shared.postgres import Pool, open_pool
 from shared.redis_client import open_redis
 from tests.servers import Database
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 _WRITE = """SELECT eventlog.append($1, 'thing.happened', '{post:1,topic:t}', $3)
             FROM generate_series(1, $2)"""
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"

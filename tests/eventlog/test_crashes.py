@@ -226,7 +226,7 @@ def test_whatever_breaks_the_log_and_its_stream_come_out_the_same(
 @pytest.mark.long
 @pytest.mark.both_redis
 @pytest.mark.timeout(3600)
-@settings(LEAN, max_examples=400)
+@settings(LEAN, max_examples=120)
 @given(actions=actions)
 def test_whatever_breaks_at_length(chaos: tuple[asyncio.Runner, Chaos], actions: list[tuple[str, Any]]) -> None:
     runner, there = chaos
