@@ -4,9 +4,11 @@ Everything goes through structlog, what libraries log too. What members wrote, a
 fields; ids are. Metrics stand beside the code that moves them, in prometheus_client's default registry.
 """
 
+import contextlib
 import logging
 import sys
-from collections.abc import MutableMapping
+import traceback
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import structlog
@@ -26,7 +28,7 @@ def configure(service: str, *, level: str, style: str) -> None:
     renderer: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if style == "json"
-        # Not rich's tracebacks: they print every local variable, passwords among them.
+        # Not rich's tracebacks: they print every local variable, passwords among them. Ours come formatted.
         else structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
@@ -37,7 +39,6 @@ def configure(service: str, *, level: str, style: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    errors = [structlog.processors.format_exc_info] if style == "json" else []
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -45,7 +46,7 @@ def configure(service: str, *, level: str, style: str) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _name(service),
-                *errors,
+                structlog.processors.ExceptionRenderer(_traceback),
                 renderer,
             ],
         )
@@ -77,7 +78,46 @@ def _in_a_word(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> Mu
     return line
 
 
+def _traceback(exc_info: Any) -> str:
+    """A traceback without what Postgres says of a row that it refused: "Failing row contains", and then its words."""
+    with _without_details(exc_info[1], set()):
+        return "".join(traceback.format_exception(*exc_info)).rstrip("\n")
+
+
+@contextlib.contextmanager
+def _without_details(error: BaseException | None, seen: set[int]) -> Iterator[None]:
+    """Within the block no error of the driver in this chain has a DETAIL."""
+    if error is None or id(error) in seen:
+        yield
+        return
+    seen.add(id(error))
+    ours: Any = error if type(error).__module__.startswith("asyncpg") and hasattr(error, "detail") else None
+    kept = None if ours is None else ours.detail
+    if ours is not None:
+        ours.detail = None
+    try:
+        with contextlib.ExitStack() as stack:
+            for inner in (error.__cause__, error.__context__, *getattr(error, "exceptions", ())):
+                stack.enter_context(_without_details(inner, seen))
+            yield
+    finally:
+        if ours is not None:
+            ours.detail = kept
+
+
 def get_logger(name: str) -> Logger:
     """A logger bound to a module's name."""
     logger: Logger = structlog.stdlib.get_logger(name)
     return logger
+
+
+def bind_request(request_id: str) -> None:
+    """From now on this task works for that request alone: its id is in each line, and in each event it appends."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+
+
+def current_request() -> str | None:
+    """The id of the request that this task works for; None where none asked for it."""
+    found: str | None = structlog.contextvars.get_contextvars().get("request_id")
+    return found

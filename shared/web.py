@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import msgspec
-import structlog
 from litestar import Request, Response, get
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
@@ -27,7 +26,7 @@ from shared.errors import (
     Unparsable,
     UnsupportedType,
 )
-from shared.telemetry import get_logger
+from shared.telemetry import bind_request, get_logger
 
 log = get_logger(__name__)
 
@@ -158,8 +157,7 @@ class RequestContext:
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
         rid = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = rid
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=rid)
+        bind_request(rid)
         # A method that nobody defined is not a label: labels are bounded.
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         began = time.perf_counter()

@@ -23,6 +23,7 @@ from shared.errors import NotFound, NotSignedIn
 from shared.faults import reached
 from shared.ids import MAX_ID, id_time, new_id
 from shared.postgres import Connection, Pool, acquire, retrying, transaction
+from shared.telemetry import current_request
 from shared.wire import AsOf, Counts, Post
 
 PostKind = Literal["post", "story"]
@@ -205,6 +206,7 @@ async def _insert(
         answer=answer if key else None,
         channels=channels,
         payload=events.encode_payload(events.PostCreated(post=post)),
+        request_id=current_request(),
     )
     if made is None:
         if key is None or not await sessions.stands(connection, member):

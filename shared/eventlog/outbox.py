@@ -16,11 +16,13 @@ from redis.exceptions import RedisError
 from shared.eventlog.stream import WAKE_CHANNEL
 from shared.events import Event, encode_payload
 from shared.postgres import Connection
+from shared.telemetry import current_request
 
-_APPEND = "SELECT eventlog.append($1, $2, $3, $4)"
+_APPEND = "SELECT eventlog.append($1, $2, $3, $4, $5)"
 _APPEND_MANY = """
-SELECT eventlog.append(key, type, string_to_array(channels, E'\\n'), payload)
-FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) WITH ORDINALITY AS e (key, type, channels, payload, n)
+SELECT eventlog.append(key, type, string_to_array(channels, E'\\n'), payload, request_id)
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[])
+    WITH ORDINALITY AS e (key, type, channels, payload, request_id, n)
 ORDER BY n
 """
 
@@ -30,21 +32,29 @@ _IN_FRONT = frozenset({"type", "id", "at"})
 
 
 class Draft(NamedTuple):
-    """An event about to be appended; `key` chooses its log and orders it against others of the same key."""
+    """An event about to be appended; `key` chooses its log and orders it against others of the same key.
+
+    `request_id` is what caused it; None: whatever request this task works for.
+    """
 
     key: str
     event: Event
     channels: Sequence[str]
+    request_id: str | None = None
 
 
-async def append(connection: Connection, *, key: str, event: Event, channels: Sequence[str]) -> int:
-    """Appends one event within the caller's transaction and returns its id.
+async def append(
+    connection: Connection, *, key: str, event: Event, channels: Sequence[str], request_id: str | None = None
+) -> int:
+    """Appends one event within the caller's transaction and returns its id; `request_id` as in Draft.
 
     Raises asyncpg.CheckViolationError when a channel is empty or holds a newline, and TypeError for an event whose
     fields are not its own to name.
     """
     _check(type(event))
-    appended: int = await connection.fetchval(_APPEND, key, event.type, list(channels), encode_payload(event))
+    appended: int = await connection.fetchval(
+        _APPEND, key, event.type, list(channels), encode_payload(event), request_id or current_request()
+    )
     return appended
 
 
@@ -56,12 +66,14 @@ async def append_many(connection: Connection, drafts: Sequence[Draft]) -> list[i
         _check(type(draft.event))
         if any("\n" in channel for channel in draft.channels):
             raise ValueError("a channel holds a newline")
+    asked = current_request()
     rows = await connection.fetch(
         _APPEND_MANY,
         [draft.key for draft in drafts],
         [draft.event.type for draft in drafts],
         ["\n".join(draft.channels) for draft in drafts],
         [encode_payload(draft.event) for draft in drafts],
+        [draft.request_id or asked for draft in drafts],
     )
     return [row[0] for row in rows]
 

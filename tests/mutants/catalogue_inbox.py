@@ -18,10 +18,10 @@ MUTANTS = [
         "7",
         "the cursor moves in the transaction that writes the notifications",
         NOTIFIER,
-        "                jobs = await tell(connection, todo, page_above=self._page_above)\n",
+        "                jobs = await tell(connection, todo, requests, page_above=self._page_above)\n",
         "                await queries.move_cursor(connection, log=log_number, epoch=epoch, seq=todo[-1].seq)\n"
         '                await connection.execute("COMMIT; BEGIN")\n'
-        "                jobs = await tell(connection, todo, page_above=self._page_above)\n",
+        "                jobs = await tell(connection, todo, requests, page_above=self._page_above)\n",
         (_KILLED,),
     ),
     Mutant(
@@ -172,7 +172,7 @@ MUTANTS = [
         "7",
         "a dead letter can be replayed",
         "services/notify/inbox/dead_letters.py",
-        "                    await tell(connection, [entry], page_above=page_above)\n",
+        "                    await tell(connection, [entry], requests, page_above=page_above)\n",
         "                    pass\n",
         (f"{_ONCE}test_a_dead_letter_is_replayed_once_its_cause_is_mended",),
     ),

@@ -44,7 +44,7 @@ from head left join (page join feed.post_wire w on w.id = page.post_id) on true
 left join feed.reaction r on r.post_id = w.id and r.account_id = :viewer::bigint
 order by w.hot desc, w.id desc;
 
--- name: create_post(id, author_id, session_id, kind, title, body, entities, content_warning, created_at, hot, slugs, asked, in_text, key, digest, answer, channels, payload)^
+-- name: create_post(id, author_id, session_id, kind, title, body, entities, content_warning, created_at, hot, slugs, asked, in_text, key, digest, answer, channels, payload, request_id)^
 -- A post with its topics, counts, first answer and events, in one statement. Its topics exist already.
 -- No row when the session has ended, or the Idempotency-Key was used: a concurrent request with it is waited for.
 with standing as materialized (
@@ -76,10 +76,11 @@ with standing as materialized (
 ), told as (
     select eventlog.append(t.slug, 'topic.changed', array['topic:' || t.slug], convert_to(json_build_object('topic',
         json_build_object('slug', t.slug, 'name', t.name, 'tag', t.tag, 'description', t.description, 'people', m.people,
-            'stories', m.stories, 'posts', m.posts, 'version', m.version))::text, 'UTF8')) as event
+            'stories', m.stories, 'posts', m.posts, 'version', m.version))::text, 'UTF8'), :request_id) as event
     from moved m join feed.topic t on t.slug = m.slug
 )
-select post.id, eventlog.append(:id::bigint::text, 'post.created', :channels::text[], :payload::bytea) as event,
+select post.id,
+       eventlog.append(:id::bigint::text, 'post.created', :channels::text[], :payload::bytea, :request_id) as event,
        (select count(event) from told) as told, eventlog.head_cursor() as as_of
 from post;
 

@@ -11,7 +11,7 @@ import msgspec
 from prometheus_client import Counter
 
 from services.notify.inbox.inbox import queries, rows_of
-from services.notify.inbox.telling import tell
+from services.notify.inbox.telling import requests_of, tell
 from shared import clock
 from shared.errors import Busy, ChorusError
 from shared.eventlog.entries import Entry
@@ -53,7 +53,8 @@ def is_of_the_event(error: Exception) -> bool:
 async def park(connection: Connection, log_number: int, entry: Entry, error: Exception) -> None:
     """Keeps `entry` with its error; the cursor moves on in the same transaction."""
     PARKED.inc()
-    log.error("event_parked", log=log_number, seq=entry.seq, type=entry.type, exc_info=error)
+    cause = (await requests_of(connection, log_number, [entry])).get(entry.seq)
+    log.error("event_parked", log=log_number, seq=entry.seq, type=entry.type, request_id=cause, exc_info=error)
     await queries.park(
         connection,
         log=log_number,
@@ -70,7 +71,8 @@ async def park(connection: Connection, log_number: int, entry: Entry, error: Exc
 async def park_job(pool: Pool, job: Any, error: Exception) -> None:
     """Keeps a fan-out job that can't go on, with its error; unless another process took it up meanwhile."""
     PARKED.inc()
-    log.error("fanout_parked", job=str(job["id"]), kind=job["kind"], done=job["done"], exc_info=error)
+    about = {name: job[name] for name in ("kind", "done", "request_id")}
+    log.error("fanout_parked", job=str(job["id"]), **about, exc_info=error)
     async with acquire(pool) as connection:
         await queries.park_job(
             connection,
@@ -110,9 +112,10 @@ async def _replay_one(pool: Pool, log_number: int, seq: int, page_above: int) ->
             if letter is None:
                 return None
             entry = Entry(seq, letter["event_id"], letter["type"], letter["at"], (), letter["payload"])
+            requests = await requests_of(connection, log_number, [entry])
             try:
                 async with connection.transaction():
-                    await tell(connection, [entry], page_above=page_above)
+                    await tell(connection, [entry], requests, page_above=page_above)
             except Exception as error:
                 if not is_of_the_event(error):
                     raise

@@ -84,6 +84,7 @@ async def _tell_page(connection: Connection, job: Any, recipients: list[int]) ->
             comment_id=job["comment_id"],
             cause=job["cause"],
             at=job["happened_at"],
+            request_id=job["request_id"],
         )
         for recipient in recipients
         if recipient in present
@@ -95,7 +96,7 @@ async def _tell_page(connection: Connection, job: Any, recipients: list[int]) ->
         return False
     told = await inboxes.add(notices, members)
     await inboxes.save()
-    await _touch(connection, job, [account for account, _ in told])
+    await _touch(connection, job, [account for account, _, _ in told])
     return True
 
 
@@ -115,9 +116,9 @@ async def _withdraw_page(connection: Connection, job: Any, recipients: list[int]
 async def _take_away(connection: Connection, job: Any, recipients: list[int], lines: list[Line]) -> None:
     page = set(recipients)
     inboxes = await Inboxes.lock(connection, page)
-    told = await inboxes.remove(line for line in lines if line[0] in page)
+    told = await inboxes.remove({line: job["request_id"] for line in lines if line[0] in page})
     await inboxes.save()
-    await _touch(connection, job, [account for account, _ in told])
+    await _touch(connection, job, [account for account, _, _ in told])
 
 
 _WRITERS: dict[str, Callable[[Connection, Any, list[int]], Awaitable[bool]]] = {
@@ -130,7 +131,8 @@ async def _touch(connection: Connection, job: Any, accounts: list[int]) -> None:
     if accounts:
         channels = [channel for account in accounts for channel in inbox_channels(str(account))]
         event = InboxTouched(kind=job["kind"])
-        await outbox.append(connection, key=str(job["post_id"]), event=event, channels=channels)
+        about = {"channels": channels, "request_id": job["request_id"]}
+        await outbox.append(connection, key=str(job["post_id"]), event=event, **about)
 
 
 async def _postpone(pool: Pool, job: Any, error: Exception) -> None:
@@ -139,7 +141,8 @@ async def _postpone(pool: Pool, job: Any, error: Exception) -> None:
         await park_job(pool, job, error)
         return
     wait = min(LONGEST_WAIT, 2.0 ** min(job["attempts"], 10))
-    log.error("fanout_page_failed", job=str(job["id"]), attempts=attempts, wait=wait, exc_info=error)
+    about = {"job": str(job["id"]), "request_id": job["request_id"]}
+    log.error("fanout_page_failed", **about, attempts=attempts, wait=wait, exc_info=error)
     async with acquire(pool) as connection:
         due_at = clock.now() + timedelta(seconds=wait)
         await queries.postpone_job(connection, id=job["id"], error=words_of(error), due_at=due_at)

@@ -6,7 +6,7 @@ under the lock and written as absolute values, so that any two readers agree.
 
 from collections.abc import AsyncIterable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -27,6 +27,10 @@ queries = load_queries(Path(__file__).parent.parent / "sql" / "inbox.sql")
 async def rows_of(found: AsyncIterable[Any]) -> list[Any]:
     """All rows of a named query that gives many."""
     return [row async for row in found]
+
+
+Told: TypeAlias = tuple[int, Event, str | None]
+"""What happened to whose inbox, and the request that caused it."""
 
 
 class State(msgspec.Struct, kw_only=True):
@@ -78,9 +82,10 @@ class Inboxes:
             },
         )
 
-    async def remove(self, lines: Iterable[tuple[int, int]]) -> list[tuple[int, Event]]:
-        """Takes lines, given as (member, id), out of their inboxes; those that are gone already are passed over."""
-        asked = sorted(set(lines))
+    async def remove(self, lines: Mapping[tuple[int, int], str | None]) -> list[Told]:
+        """Takes lines, given as (member, id) with the request that ends each, out of their inboxes; those that are
+        gone already are passed over."""
+        asked = sorted(lines)
         if not asked:
             return []
         accounts, ids = zip(*asked, strict=True)
@@ -90,14 +95,15 @@ class Inboxes:
         by_account: dict[int, list[int]] = {}
         for row in rows:
             by_account.setdefault(row["account_id"], []).append(row["id"])
-        told: list[tuple[int, Event]] = []
+        told: list[Told] = []
         for account, gone in by_account.items():
             state = self._states[account]
             state.unread -= sum(line > state.read_up_to for line in gone)
-            told.append((account, NotificationRemoved(ids=[str(line) for line in gone], unread=state.unread)))
+            removed = NotificationRemoved(ids=[str(line) for line in gone], unread=state.unread)
+            told.append((account, removed, lines[account, gone[-1]]))
         return told
 
-    async def add(self, notices: Iterable[Notice], authors: Mapping[int, Author]) -> list[tuple[int, Event]]:
+    async def add(self, notices: Iterable[Notice], authors: Mapping[int, Author]) -> list[Told]:
         """Adds a line for each notice whose cause its recipient was not told of before."""
         lines = [(self._next_id(notice.recipient), notice) for notice in notices]
         if not lines:
@@ -116,14 +122,15 @@ class Inboxes:
             )
         )
         added = {(row["account_id"], row["id"]) for row in rows}
-        told: list[tuple[int, Event]] = []
+        told: list[Told] = []
         for made, notice in lines:
             if (notice.recipient, made) not in added:
                 continue
             state = self._states[notice.recipient]
             state.unread += 1
             line = _notification(made, notice, authors[notice.actor])
-            told.append((notice.recipient, NotificationChanged(notification=line, unread=state.unread)))
+            changed = NotificationChanged(notification=line, unread=state.unread)
+            told.append((notice.recipient, changed, notice.request_id))
         return told
 
     async def save(self) -> None:
@@ -141,9 +148,9 @@ class Inboxes:
         return state.last_id
 
 
-async def announce(connection: Connection, told: Iterable[tuple[int, Event]]) -> None:
+async def announce(connection: Connection, told: Iterable[Told]) -> None:
     """Tells each member's own channel, in order. The last step of a transaction."""
-    drafts = [outbox.Draft(str(account), event, inbox_channels(str(account))) for account, event in told]
+    drafts = [outbox.Draft(str(account), event, inbox_channels(str(account)), cause) for account, event, cause in told]
     await outbox.append_many(connection, drafts)
 
 
@@ -187,7 +194,7 @@ async def mark_read(pool: Pool, account_id: int, up_to: int) -> tuple[ReadUpTo, 
                 return ReadUpTo(unread=inbox["unread"], up_to=str(inbox["read_up_to"])), as_of
             unread = await queries.read_up_to(connection, account=account_id, id=up_to)
             read = ReadUpTo(unread=unread, up_to=str(up_to))
-            await announce(connection, [(account_id, InboxRead(up_to=read.up_to, unread=unread))])
+            await announce(connection, [(account_id, InboxRead(up_to=read.up_to, unread=unread), None)])
             return read, as_of
 
     return await retrying(attempt)

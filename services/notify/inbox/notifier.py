@@ -20,7 +20,7 @@ from services.notify.inbox.dead_letters import is_of_the_event, park
 from services.notify.inbox.fanout import PAGE, write_page
 from services.notify.inbox.inbox import queries, rows_of
 from services.notify.inbox.recipients import concerns_inboxes
-from services.notify.inbox.telling import tell
+from services.notify.inbox.telling import requests_of, tell
 from shared.errors import Busy
 from shared.eventlog.entries import Entry
 from shared.eventlog.position import Position
@@ -107,7 +107,8 @@ class Notifier:
                 if not todo:
                     return True
                 _check_still_there(cursor, epoch, todo[-1])
-                jobs = await tell(connection, todo, page_above=self._page_above)
+                requests = await requests_of(connection, log_number, todo)
+                jobs = await tell(connection, todo, requests, page_above=self._page_above)
                 await queries.move_cursor(connection, log=log_number, epoch=epoch, seq=todo[-1].seq)
                 await reached("notifier:moved")
             await reached("notifier:committed")

@@ -40,6 +40,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     mentions: tuple[int, ...]
     answers: bool
     at: datetime
+    request_id: str | None = None
 
 
 class Reacted(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +50,7 @@ class Reacted(msgspec.Struct, frozen=True, kw_only=True):
     comment_id: int | None
     actor: int
     at: datetime
+    request_id: str | None = None
 
 
 class Gone(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +59,7 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
     post_id: int
     comment_id: int | None
     at: datetime
+    request_id: str | None = None
 
 
 Meaning: TypeAlias = Written | Reacted | Gone
@@ -72,6 +75,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     comment_id: int | None
     cause: str
     at: datetime
+    request_id: str | None = None
 
 
 class Authors(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,14 +85,15 @@ class Authors(msgspec.Struct, frozen=True, kw_only=True):
     comments: Mapping[int, int]
 
 
-def meaning_of(kind: str, payload: bytes, at: str) -> Meaning | None:
-    """What an event means for inboxes; None: nothing.
+def meaning_of(kind: str, payload: bytes, at: str, request_id: str | None = None) -> Meaning | None:
+    """What an event means for inboxes; None: nothing. `request_id` is what caused it, and what this causes in turn.
 
     Raises msgspec.DecodeError, msgspec.ValidationError or ValueError when it is not what its type says.
     """
     if kind not in HANDLED:
         return None
-    return _read(decode_payload(kind, payload), datetime.fromisoformat(at))
+    meaning = _read(decode_payload(kind, payload), datetime.fromisoformat(at))
+    return meaning if meaning is None else msgspec.structs.replace(meaning, request_id=request_id)
 
 
 def concerns_inboxes(kind: str, payload: bytes, at: str) -> bool:
@@ -160,6 +165,7 @@ def notices_of(meaning: Meaning, authors: Authors) -> list[Notice]:
             comment_id=meaning.comment_id,
             cause=cause,
             at=meaning.at,
+            request_id=meaning.request_id,
         )
         for recipient, kind in kinds.items()
         if recipient != meaning.actor

@@ -4,8 +4,9 @@ Locks: posts, then inboxes by member id; then the feed is asked again what stand
 event. So a batch may be handled as a whole: what stands now is told, what does not is taken away, in any order.
 """
 
-from collections.abc import AsyncIterable, Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -31,9 +32,15 @@ from shared.wire import Author
 W = TypeVar("W", Written, Written | Reacted)
 
 
+Ending: TypeAlias = dict[Line, str | None]
+"""Lines to take away, each with the request that ended what it tells."""
+
+
 class Happened(Protocol):
     """What is needed of an entry of the log, or of a parked one."""
 
+    @property
+    def seq(self) -> int: ...
     @property
     def type(self) -> str: ...
     @property
@@ -42,14 +49,31 @@ class Happened(Protocol):
     def payload(self) -> bytes: ...
 
 
-async def tell(connection: Connection, entries: Iterable[Happened], *, page_above: int) -> bool:
-    """Brings inboxes up to `entries`; True when some of it was left to fan-out jobs.
+async def requests_of(connection: Connection, log: int, entries: Sequence[Happened]) -> dict[int, str]:
+    """By position, the request that caused each entry; without those that none caused, or that are held no more."""
+    times = [datetime.fromisoformat(entry.at) for entry in entries]
+    rows = queries.requests(
+        connection,
+        log=log,
+        seqs=[entry.seq for entry in entries],
+        since=min(times),
+        until=max(times) + timedelta(milliseconds=1),  # on the wire a time ends with its milliseconds
+    )
+    return {row["seq"]: row["request_id"] for row in await rows_of(rows)}
+
+
+async def tell(
+    connection: Connection, entries: Iterable[Happened], requests: Mapping[int, str], *, page_above: int
+) -> bool:
+    """Brings inboxes up to `entries`; True when some of it was left to fan-out jobs. `requests`: see requests_of.
 
     More than `page_above` recipients of one cause become a job. Raises ValueError and msgspec's errors for an entry
     that is not what its type says, and what Postgres raises.
     """
     meanings = [
-        meaning for entry in entries if (meaning := meaning_of(entry.type, entry.payload, entry.at)) is not None
+        meaning
+        for entry in entries
+        if (meaning := meaning_of(entry.type, entry.payload, entry.at, requests.get(entry.seq))) is not None
     ]
     if not meanings:
         return False
@@ -58,14 +82,14 @@ async def tell(connection: Connection, entries: Iterable[Happened], *, page_abov
     gone, removals = await _find_gone(connection, meanings, page_above)
     notices, fanouts = await _find_notices(connection, meanings, page_above)
     unsaid, instead, withdrawals = await _find_taken_out(connection, meanings, page_above)
-    gone, notices = gone + unsaid, notices + instead
+    gone, notices = gone | unsaid, notices + instead
     members = await members_of(connection, notices)
     notices = [notice for notice in notices if notice.recipient in members and notice.actor in members]
     inboxes = await Inboxes.lock(
         connection, {account for account, _ in gone} | {notice.recipient for notice in notices}
     )
     kept = await standing(connection, notices)
-    gone += await _withdrawn(connection, [notice for notice in notices if notice not in kept])
+    gone |= await _withdrawn(connection, [notice for notice in notices if notice not in kept])
     told = await inboxes.remove(gone)
     told += await inboxes.add([notice for notice in notices if notice in kept], members)
     await inboxes.save()
@@ -117,19 +141,19 @@ async def _standing_reactions(connection: Connection, notices: Sequence[Notice])
     return found
 
 
-async def _withdrawn(connection: Connection, notices: Iterable[Notice]) -> list[Line]:
+async def _withdrawn(connection: Connection, notices: Iterable[Notice]) -> Ending:
     """Lines that told of a reaction which is there no more."""
-    asked = [(notice.recipient, notice.cause) for notice in notices if notice.kind == "reaction"]
+    asked = {(notice.recipient, notice.cause): notice.request_id for notice in notices if notice.kind == "reaction"}
     if not asked:
-        return []
+        return {}
     accounts, causes = zip(*asked, strict=True)
     rows = await rows_of(queries.find_by_cause(connection, accounts=accounts, causes=causes))
-    return [(row["account_id"], row["id"]) for row in rows]
+    return {(row["account_id"], row["id"]): asked[row["account_id"], row["cause"]] for row in rows}
 
 
-async def _find_gone(connection: Connection, meanings: Iterable[Meaning], page_above: int) -> tuple[list[Line], int]:
+async def _find_gone(connection: Connection, meanings: Iterable[Meaning], page_above: int) -> tuple[Ending, int]:
     """Lines to take away now, and how many removals were left to jobs."""
-    now: list[Line] = []
+    now: Ending = {}
     jobs = 0
     for gone in meanings:
         if not isinstance(gone, Gone):
@@ -137,7 +161,7 @@ async def _find_gone(connection: Connection, meanings: Iterable[Meaning], page_a
         lines = await lines_about(connection, gone.post_id, gone.comment_id)
         accounts = {account for account, _ in lines}
         if len(accounts) <= page_above:
-            now += lines
+            now |= dict.fromkeys(lines, gone.request_id)
             continue
         await _add_job(connection, "removal", None, gone, accounts)
         jobs += 1
@@ -146,7 +170,7 @@ async def _find_gone(connection: Connection, meanings: Iterable[Meaning], page_a
 
 async def _find_taken_out(
     connection: Connection, meanings: Iterable[Meaning], page_above: int
-) -> tuple[list[Line], list[Notice], int]:
+) -> tuple[Ending, list[Notice], int]:
     """Lines to take away because an edit took their mention out, and how many jobs do the rest.
 
     Whoever the comment answers is told that instead: the mention had outranked it.
@@ -154,7 +178,7 @@ async def _find_taken_out(
     edits = {(m.post_id, m.comment_id): m for m in meanings if isinstance(m, Written) and not m.answers}
     found = await taken_out(connection, edits)
     authors = await _authors(connection, [edits[target] for target in found])
-    now: list[Line] = []
+    now: Ending = {}
     instead: list[Notice] = []
     jobs = 0
     for target, lines in found.items():
@@ -166,7 +190,7 @@ async def _find_taken_out(
             await _add_job(connection, "withdrawal", None, edits[target], crowd)
             jobs += 1
             lines = [line for line in lines if line[0] not in crowd]
-        now += lines
+        now |= dict.fromkeys(lines, edits[target].request_id)
     return now, instead, jobs
 
 
@@ -229,6 +253,7 @@ async def _add_job(connection: Connection, kind: str, actor: int | None, what: M
         cause=cause_of(what.post_id, what.comment_id),
         recipients=sorted(accounts),
         happened_at=what.at,
+        request_id=what.request_id,
         now=clock.now(),
     )
 

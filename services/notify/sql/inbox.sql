@@ -37,6 +37,13 @@ with moved as (
 )
 select eventlog.consumer_passed('notifier', log, seq) from moved;
 
+-- name: requests(log, seqs, since, until)
+-- Which requests caused these entries, whose times are in [since, until).
+select x.seq, e.request_id
+from eventlog.entry x join eventlog.event e on e.log = x.log and e.xid = x.xid and e.id = x.event_id and e.at = x.at
+where x.log = :log and x.seq = any(:seqs::bigint[]) and x.at >= :since and x.at < :until
+  and e.at >= :since and e.at < :until and e.request_id is not null;
+
 -- name: post_authors
 select id, author_id from feed_v1.post where id = any(:ids::bigint[]);
 
@@ -104,7 +111,7 @@ from notify.notification n join feed_v1.comment c on c.id = n.comment_id
 where n.comment_id = any(:comments::bigint[]) and n.kind = 'mention' and not n.account_id = any(c.mentions);
 
 -- name: find_by_cause
-select n.account_id, n.id
+select n.account_id, n.id, n.cause
 from unnest(:accounts::bigint[], :causes::text[]) as asked (account_id, cause)
 join notify.notification n on n.account_id = asked.account_id and n.cause = asked.cause;
 
@@ -190,12 +197,13 @@ from notify.dead_letter where log = :log and seq = :seq for update skip locked;
 delete from notify.dead_letter where log = :log and seq = :seq;
 
 -- name: add_job!
-insert into notify.fanout_job (id, kind, actor_id, post_id, comment_id, cause, recipients, happened_at, due_at)
-values (:id, :kind, :actor, :post, :comment, :cause, :recipients, :happened_at, :now);
+insert into notify.fanout_job
+    (id, kind, actor_id, post_id, comment_id, cause, recipients, happened_at, due_at, request_id)
+values (:id, :kind, :actor, :post, :comment, :cause, :recipients, :happened_at, :now, :request_id);
 
 -- name: take_job^
 -- The oldest job that is due and that nobody works on.
-select id, kind, actor_id, post_id, comment_id, cause, recipients, done, happened_at, attempts
+select id, kind, actor_id, post_id, comment_id, cause, recipients, done, happened_at, attempts, request_id
 from notify.fanout_job where due_at <= :now order by due_at, id limit 1 for update skip locked;
 
 -- name: advance_job!

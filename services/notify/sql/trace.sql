@@ -10,7 +10,7 @@ select name, log, seq, moved_at from eventlog.consumer order by name, log;
 
 -- name: event(event)
 -- One event with its position, which is null until it is numbered.
-select e.id, e.log, e.type, e.at, eventlog.wire_time(e.at) as wire_at, e.channels, e.payload,
+select e.id, e.log, e.type, e.at, eventlog.wire_time(e.at) as wire_at, e.channels, e.payload, e.request_id,
        x.epoch, x.seq, x.numbered_at
 from eventlog.event e
 left join eventlog.entry x on x.log = e.log and x.event_id = e.id and x.at = e.at
@@ -18,7 +18,7 @@ where e.id = :event;
 
 -- name: events_about(channel, needle, since, most)
 -- The newest events that went to a post's channel, or that name the post: what is told to an inbox does not go there.
-select e.id, e.log, e.type, e.at, eventlog.wire_time(e.at) as wire_at, e.channels, e.payload,
+select e.id, e.log, e.type, e.at, eventlog.wire_time(e.at) as wire_at, e.channels, e.payload, e.request_id,
        x.epoch, x.seq, x.numbered_at
 from eventlog.event e
 left join eventlog.entry x on x.log = e.log and x.event_id = e.id and x.at = e.at

@@ -90,6 +90,8 @@ class Traced(Answer, frozen=True, kw_only=True):
     appended_at: datetime
     numbered_at: datetime | None
     position: str | None
+    request: str | None
+    """The request that caused it, as in the logs of both services; null where none did, or before it was stored."""
     channels: list[str]
     stream: InStream
     passed: list[str]

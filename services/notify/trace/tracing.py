@@ -207,6 +207,7 @@ def _traced(row: Any, stream: InStream, consumers: Sequence[Any], parked: Letter
         appended_at=row["at"],
         numbered_at=row["numbered_at"],
         position=None if row["seq"] is None else f"{row['epoch']}-{row['seq']}",
+        request=row["request_id"],
         channels=list(row["channels"]),
         stream=stream,
         passed=passed,

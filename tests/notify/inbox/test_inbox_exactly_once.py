@@ -269,7 +269,7 @@ async def test_a_removal_waits_for_what_another_log_is_writing_about_the_post(
     await community.number()
     async with pool.acquire() as other_log, pool.acquire() as watcher:
         async with other_log.transaction():
-            await tell(other_log, await community.entries(0, 0), page_above=100)
+            await tell(other_log, await community.entries(0, 0), {}, page_above=100)
             await community.delete_post(post)
             removal = asyncio.create_task(catch_up(notifier, community, pool))
             waiting = "select true from pg_stat_activity where wait_event = 'advisory' and datname = current_database()"
