@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from services.embedded import gone, started_at
+from shared.environment import is_given
 
 
 class InUse(Exception):
@@ -121,7 +122,7 @@ def reachable(environ: Mapping[str, str]) -> dict[str, str]:
     known: dict[str, str] = dict((read_run(folder) or {}).get("settings", {}))
     with contextlib.suppress(OSError):
         known["CHORUS_SECRET_KEY"] = (folder / "secret_key").read_text().strip()
-    return {**environ, **{name: value for name, value in known.items() if not environ.get(name, "").strip()}}
+    return {**environ, **{name: value for name, value in known.items() if not is_given(environ, name)}}
 
 
 def _private(path: Path) -> IO[str]:

@@ -19,6 +19,7 @@ from services.feed.settings import FeedSettings
 from services.installation import Installation
 from services.notify.settings import NotifySettings
 from services.supervisor import Failed, Say, Supervisor
+from shared.environment import is_given
 from shared.listening import PortTaken, is_free
 from shared.settings import Common, SettingsError, described, load
 
@@ -155,7 +156,7 @@ class Up:
         return {**self._environ, **silent}
 
     def _given(self, name: str) -> bool:
-        return bool(self._environ.get(name, "").strip())
+        return is_given(self._environ, name)
 
     def _address(self, service: str) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._settings.host, self._settings.host)  # noqa: S104

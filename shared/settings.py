@@ -1,9 +1,11 @@
 """Environment to frozen Structs; every fault is reported at once, by name.
 
 A setting is declared once, as a field with its type, bounds, default and description; the table in the README is made
-from that. Names are the field's, in capitals, after CHORUS_. An empty value counts as unset.
+from that. Names are the field's, in capitals, after CHORUS_. An empty value counts as unset; CHORUS_…_FILE names a file
+that holds the value.
 """
 
+import ipaddress
 import types
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -11,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from shared import environment
 from shared import faults as points
 
 PREFIX = "CHORUS_"
@@ -63,6 +66,10 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     secret_key: Annotated[
         str, described("Signs tokens; at least 32 characters. Unset: `chorus up` makes one and keeps it.")
     ] = ""
+    database_password: Annotated[str, described("Goes into `DATABASE_URL`; for a file of its own.")] = ""
+    notify_database_password: Annotated[str, described("Goes into `NOTIFY_DATABASE_URL`.")] = ""
+    direct_database_password: Annotated[str, described("Goes into `DIRECT_DATABASE_URL`.")] = ""
+    redis_password: Annotated[str, described("Goes into `REDIS_URL`.")] = ""
     host: Annotated[str, described("Address that both services listen on.")] = "127.0.0.1"
     feed_port: Annotated[
         Port,
@@ -74,6 +81,13 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     allowed_origins: Annotated[
         tuple[str, ...],
         described("More origins, comma separated, that may call with a cookie or open a socket."),
+    ] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        described(
+            "Addresses and networks of proxies, comma separated, whose `X-Forwarded-For` is believed; unset: nobody's, "
+            "and every caller is who connects."
+        ),
     ] = ()
     data_dir: Annotated[str, described("Where embedded servers, photos and `run.json` live.")] = ".chorus"
     media_url: Annotated[
@@ -150,7 +164,11 @@ def load(settings: type[S], environ: Mapping[str, str], *, require: tuple[str, .
     faults: list[str] = []
     for field in msgspec.structs.fields(settings):
         name = PREFIX + field.name.upper()
-        raw = environ.get(name, "").strip()
+        try:
+            raw = environment.read(environ, name)
+        except ValueError as error:
+            faults.append(f"{error}.")
+            continue
         if not raw:
             if field.name in require:
                 faults.append(f"{name} must be set.")
@@ -170,9 +188,29 @@ def load(settings: type[S], environ: Mapping[str, str], *, require: tuple[str, .
         points.parse(values.get("faults", ()))
     except ValueError as error:
         faults.append(f"{PREFIX}FAULTS: {error}.")
+    if not all(_is_network(proxy) for proxy in values.get("trusted_proxies", ())):
+        faults.append(f"{PREFIX}TRUSTED_PROXIES: expected addresses and networks like 10.0.0.0/24.")
     if faults:
         raise SettingsError(faults)
-    return settings(**values)
+    return settings(**{**values, **_with_passwords(values)})
+
+
+def _is_network(proxy: str) -> bool:
+    try:
+        ipaddress.ip_network(proxy)
+    except ValueError:
+        return False
+    return True
+
+
+def _with_passwords(values: dict[str, Any]) -> dict[str, Any]:
+    """The addresses with the passwords that were given apart from them, which nobody else needs."""
+    found: dict[str, Any] = {}
+    for name in ("database", "notify_database", "direct_database", "redis"):
+        url, password = values.get(f"{name}_url"), values.get(f"{name}_password")
+        if url and password:
+            found |= {f"{name}_url": environment.with_password(url, password), f"{name}_password": ""}
+    return found
 
 
 def _in_words(fault: str) -> str:

@@ -23,6 +23,7 @@ KINDS: tuple[type[Common], ...] = (FeedSettings, NotifySettings)
 def settings_found(environ: Mapping[str, str]) -> list[Finding]:
     """Settings that don't work, and names that no setting has."""
     known = {PREFIX + field.name.upper() for kind in KINDS for field in msgspec.structs.fields(kind)}
+    known |= {f"{name}_FILE" for name in known}
     given = sorted(name for name in environ if name.startswith(PREFIX) and environ[name].strip())
     faults: dict[str, None] = {}
     for kind in KINDS:

@@ -50,6 +50,9 @@ def run(settings: FeedSettings) -> int:
         lifespan="on",
         access_log=False,
         log_config=None,
+        # Said here, or uvicorn would believe whoever is on loopback, or FORWARDED_ALLOW_IPS.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )

@@ -80,6 +80,9 @@ def server(settings: NotifySettings, app: Notify) -> Server:
         timeout_graceful_shutdown=LEAVING,
         access_log=False,
         log_config=None,
+        # Said here, or uvicorn would believe whoever is on loopback, or FORWARDED_ALLOW_IPS.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         server_header=False,
         backlog=4096,  # thousands of pages come back in the same second after a restart
     )

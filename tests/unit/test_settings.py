@@ -66,3 +66,54 @@ def test_faults_speak_of_numbers_and_not_of_python() -> None:
         "CHORUS_FEED_PORT: Expected a whole number.",
         "CHORUS_DRAIN: Expected a number, >= 0.0.",
     ]
+
+
+def test_a_value_may_stand_in_a_file_and_passwords_apart_from_their_addresses(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("a key of thirty-two letters, or more\n")
+    (tmp_path / "feed").write_text("p@ss/word\n")
+    settings = load(
+        FeedSettings,
+        {
+            "CHORUS_SECRET_KEY_FILE": str(tmp_path / "key"),
+            "CHORUS_DATABASE_URL": "postgresql://chorus_feed@db:5433/chorus?sslmode=require",
+            "CHORUS_DATABASE_PASSWORD_FILE": str(tmp_path / "feed"),
+            "CHORUS_REDIS_URL": "rediss://redis",
+            "CHORUS_REDIS_PASSWORD": "a b",
+        },
+    )
+    assert settings.secret_key == "a key of thirty-two letters, or more"
+    assert settings.database_url == "postgresql://chorus_feed:p%40ss%2Fword@db:5433/chorus?sslmode=require"
+    assert settings.postgres_for_notify() == settings.database_url
+    assert settings.redis_url == "rediss://:a%20b@redis"
+    assert "p@ss" not in repr(settings)
+
+
+def test_a_secret_that_is_missing_says_how_to_make_it_and_shows_nothing(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    (tmp_path / "password").write_text("hunter2")
+    with pytest.raises(SettingsError) as caught:
+        load(
+            FeedSettings,
+            {
+                "CHORUS_SECRET_KEY_FILE": str(tmp_path / "nowhere"),
+                "CHORUS_DATABASE_PASSWORD_FILE": str(tmp_path / "empty"),
+                "CHORUS_REDIS_PASSWORD_FILE": str(tmp_path / "password"),
+                "CHORUS_REDIS_PASSWORD": "hunter3",
+                "CHORUS_NOTIFY_DATABASE_PASSWORD_FILE": str(tmp_path),
+            },
+        )
+    faults = "\n".join(caught.value.faults)
+    assert f"CHORUS_SECRET_KEY_FILE: {tmp_path / 'nowhere'}: no such file or directory." in faults
+    assert "`sh deploy/secrets.sh` makes what is missing" in faults
+    assert f"CHORUS_DATABASE_PASSWORD_FILE: {tmp_path / 'empty'} is empty." in faults
+    assert "CHORUS_REDIS_PASSWORD and CHORUS_REDIS_PASSWORD_FILE are both set: keep one." in faults
+    assert "is a directory" in faults
+    assert "hunter" not in faults
+
+
+def test_a_proxy_is_trusted_by_its_address_or_network_and_never_everybody_by_a_star() -> None:
+    settings = load(NotifySettings, {"CHORUS_TRUSTED_PROXIES": "10.0.0.0/24, ::1"})
+    assert settings.trusted_proxies == ("10.0.0.0/24", "::1")
+    with pytest.raises(SettingsError) as caught:
+        load(NotifySettings, {"CHORUS_TRUSTED_PROXIES": "*"})
+    assert caught.value.faults == ["CHORUS_TRUSTED_PROXIES: expected addresses and networks like 10.0.0.0/24."]
