@@ -46,9 +46,11 @@ class Reader(LiveClient):
                     break
 
 
-async def write_on(author: Member, posted: list[str]) -> None:
-    """Posts, one after the other, until cancelled."""
+async def write_on(author: Member, posted: list[str], enough: asyncio.Event) -> None:
+    """Posts, one after the other, each to its end."""
     for number in count():
+        if enough.is_set():
+            return
         post = await author.post(f"Crossing {number}. #ferry")
         posted.append(post["id"])
 
@@ -88,10 +90,12 @@ async def test_three_processes_restarted_in_turn_lose_nothing_and_spread_who_com
         for reader in readers:
             await reader.subscribe(CHANNEL, page["as_of"])
         background = [asyncio.create_task(reader.stay()) for reader in readers]
-        background.append(asyncio.create_task(write_on(ines, posted)))
+        enough = asyncio.Event()
+        writing = asyncio.create_task(write_on(ines, posted, enough))
         for notify in services.notifies:
             await restart(notify)
-        background.pop().cancel()
+        enough.set()
+        await writing
         last = await ines.post("Moored. #ferry")
         for reader in readers:
             await reader.has(last["id"])
