@@ -9,7 +9,7 @@ from typing import ClassVar
 import msgspec
 import websockets
 
-from services.torture.process import Service, stopped
+from services.torture.process import UNAVAILABLE, Service, stopped
 from services.torture.scene import Fault, Scene, until
 from services.torture.stage import STREAM
 
@@ -67,14 +67,19 @@ class KilledAt(Fault):
         """See Fault."""
         await self.make_way()
         before = len(self.victim.fired())
+        while await self._life() == UNAVAILABLE:  # another fault has taken what it needs: do as a supervisor does
+            await asyncio.sleep(0.2)
+        fired = self.victim.fired()[before:]
+        if fired and self.victim.exit_code == -signal.SIGKILL:
+            self.evidence = f"{self.victim.name} was killed by itself at {fired[-1]['point']}, pid {fired[-1]['pid']}"
+
+    async def _life(self) -> int:
+        """The exit code of one armed process."""
         self.victim.launch(arms=self.arms)
         async with asyncio.TaskGroup() as tasks:
             # Not cancelled: a client's wait_for on 3.11 may drop that.
             tasks.create_task(self.provoke())
-            await self.victim.ended()
-        fired = self.victim.fired()[before:]
-        if fired and self.victim.exit_code == -signal.SIGKILL:
-            self.evidence = f"{self.victim.name} was killed by itself at {fired[-1]['point']}, pid {fired[-1]['pid']}"
+            return await self.victim.ended()
 
     async def heal(self) -> None:
         """See Fault."""
