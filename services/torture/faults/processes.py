@@ -67,8 +67,8 @@ class KilledAt(Fault):
         """See Fault."""
         await self.make_way()
         before = len(self.victim.fired())
-        while await self._life() == UNAVAILABLE:  # another fault has taken what it needs: do as a supervisor does
-            await asyncio.sleep(0.2)
+        while await self._life() == UNAVAILABLE:
+            pass  # another fault has taken what it needs, and each start waits for that: do as a supervisor does
         fired = self.victim.fired()[before:]
         if fired and self.victim.exit_code == -signal.SIGKILL:
             self.evidence = f"{self.victim.name} was killed by itself at {fired[-1]['point']}, pid {fired[-1]['pid']}"
