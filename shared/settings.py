@@ -36,6 +36,7 @@ def described(text: str, **bounds: Any) -> msgspec.Meta:
 _SCHEMES = {
     **dict.fromkeys(("database_url", "notify_database_url", "direct_database_url"), ("postgresql", "postgres")),
     "redis_url": (*(f"{tls}{kind}" for kind in ("", "+sentinel", "+cluster") for tls in ("redis", "rediss")), "unix"),
+    "smtp_url": ("smtp", "smtps"),
     "public_url": ("http", "https"),
     "live_url": ("ws", "wss"),
 }
@@ -93,6 +94,13 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     media_url: Annotated[
         str, described("Where photos are kept: `s3://bucket/prefix`; unset: a folder in `DATA_DIR`.")
     ] = ""
+    mail_from: Annotated[
+        str,
+        described(
+            "Who letters are from, `Chorus <hello@example.org>`. Unset: nothing is mailed and nobody can recover an "
+            "account; the page says so."
+        ),
+    ] = ""
     logs: Annotated[int, described("How many logs events are spread over; fixed at the first start.", ge=1, le=64)] = 1
     reaction_kinds: Annotated[tuple[str, ...], described("Kinds of reaction that members may choose.")] = (
         "heart",
@@ -139,6 +147,10 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
             return self.redis_url
         return f"{self.redis_url}{'&' if '?' in self.redis_url else '?'}ssl_ca_certs={quote(self.redis_ca)}"
 
+    def sends_mail(self) -> bool:
+        """Whether letters get anywhere."""
+        return bool(self.mail_from)
+
     def postgres_for_notify(self) -> str:
         """The URL that notify connects with."""
         return self.notify_database_url or self.database_url
@@ -184,6 +196,8 @@ def load(settings: type[S], environ: Mapping[str, str], *, require: tuple[str, .
             faults.append(f"{PREFIX}{name.upper()}: write @ / # and spaces of a password percent-encoded (%40: @).")
     if 0 < len(values.get("secret_key", "")) < 32:
         faults.append(f"{PREFIX}SECRET_KEY must have at least 32 characters.")
+    if "smtp_url" in hints and any(map(values.get, ("smtp_url", "mail_dir"))) != bool(values.get("mail_from")):
+        faults.append(f"{PREFIX}MAIL_FROM goes with {PREFIX}SMTP_URL or {PREFIX}MAIL_DIR: set both, or none.")
     try:
         points.parse(values.get("faults", ()))
     except ValueError as error:

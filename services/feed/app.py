@@ -8,10 +8,12 @@ from litestar import Litestar
 from litestar.types import ASGIApp
 
 from services.feed.accounts import Accounts
-from services.feed.api import accounts, comments, media, meta, pages, posts, reactions, roles, topics
+from services.feed.addresses import Addresses
+from services.feed.api import accounts, comments, me, media, meta, pages, posts, reactions, roles, topics
 from services.feed.api.context import Context, Limits
 from services.feed.api.guests import Guests
 from services.feed.comments import Comments
+from services.feed.departures import Departures
 from services.feed.edits import Edits
 from services.feed.follower import Follower
 from services.feed.granting import Roles
@@ -23,6 +25,7 @@ from services.feed.passwords import Passwords
 from services.feed.posts import Posts
 from services.feed.queries import QUERIES
 from services.feed.reactions import Reactions
+from services.feed.recovery import Recovery
 from services.feed.removals import Removals
 from services.feed.sessions import Sessions
 from services.feed.settings import FeedSettings
@@ -87,7 +90,7 @@ async def broken(context: Context | None) -> dict[str, str]:
 
 
 def _routes() -> list[Any]:
-    modules = (accounts, topics, posts, comments, reactions, media, roles, meta)
+    modules = (accounts, me, topics, posts, comments, reactions, media, roles, meta)
     return [route for module in modules for route in module.ROUTES]
 
 
@@ -102,8 +105,11 @@ async def _open(settings: FeedSettings, stack: AsyncExitStack, memory: Memory, o
     waker = Waker(redis)
     storage = Storage(settings.media_url, settings.data_dir)
     darkroom = await stack.enter_async_context(Darkroom())
+    accounts = Accounts(pool, Passwords())
+    departures = Departures(pool, accounts, wake=waker.wake)
     work = {
         "waker": waker.run(),
+        "departures": departures.run(),
         "housekeeping": Housekeeping(pool, Removals(pool, storage)).run(),
         "follower": Follower(memory, pool, redis).run(),
     }
@@ -116,8 +122,11 @@ async def _open(settings: FeedSettings, stack: AsyncExitStack, memory: Memory, o
     return Context(
         settings=settings,
         pool=pool,
-        accounts=Accounts(pool, Passwords()),
+        accounts=accounts,
         sessions=Sessions(pool, settings.secret_key),
+        addresses=Addresses(pool, accounts, settings.secret_key),
+        recovery=Recovery(pool, accounts, settings.secret_key),
+        departures=departures,
         roles=Roles(pool),
         topics=Topics(pool),
         posts=Posts(pool),
@@ -130,6 +139,8 @@ async def _open(settings: FeedSettings, stack: AsyncExitStack, memory: Memory, o
             sign_ins=Throttle(attempts, minutes),
             # Many people share an address; a machine that tries many handles is stopped all the same.
             sign_ins_from=Throttle(attempts * 20, minutes),
+            letters_to=Throttle(settings.letters_per_hour, 3600),
+            links_from=Throttle(attempts * 20, minutes),
             writes=Throttle(settings.writes_per_minute, 60),
         ),
         waker=waker,

@@ -119,6 +119,22 @@ class Comments:
 
         await retrying(attempt)
 
+    async def tell_again(self, comment_id: int) -> None:
+        """The comment is told as it stands, one version on: its author is called otherwise. Raises NotFound."""
+
+        async def attempt() -> None:
+            async with transaction(self._pool) as connection:
+                post_id = await post_of(connection, comment_id)
+                standing = await QUERIES.share_post(connection, post_id=post_id)
+                if standing is None or await QUERIES.rename_on_comment(connection, comment_id=comment_id) is None:
+                    raise NotFound("There is no such comment.")
+                row = await QUERIES.read_comment(connection, comment_id=comment_id, viewer=None)
+                event = events.CommentEdited(comment=rows.comment(row))
+                channels = events.comment_channels(str(post_id), event.comment.author.id)
+                await tell_one(connection, str(post_id), event, channels)
+
+        await retrying(attempt)
+
 
 async def read_for(connection: Connection, comment_id: int, viewer: int | None) -> Read:
     """A comment as `viewer` sees it now. Raises NotFound."""

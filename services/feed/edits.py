@@ -69,15 +69,57 @@ class Edits:
                 before = await _lock(connection, post_id, [])
                 post = await _own(connection, post_id, account_id)
                 await _check_unmoved(connection, post_id, before)
-                gone = await QUERIES.delete_post(connection, post_id=post_id, now=now())
-                await QUERIES.untag_post(connection, post_id=post_id)
-                await QUERIES.remove_media(connection, post_id=post_id, kept=[], now=now())
-                await _move(connection, before, post["kind"], -1)
-                event = events.PostDeleted(post_id=str(post_id), version=gone["version"])
-                channels = events.post_channels(str(post_id), str(account_id), before)
-                await tell_one(connection, str(post_id), event, channels)
+                await _delete(connection, post, before)
 
         await retrying(attempt)
+
+    async def withdraw(self, post_id: int, account_id: int) -> None:
+        """The author's words and photos are gone, and the post with them, unless somebody else's words stand below it:
+        then it stays where it was, empty, and they can still be read. Raises NotFound, Forbidden.
+        """
+
+        async def attempt() -> None:
+            async with transaction(self._pool) as connection:
+                before = await _lock(connection, post_id, [])
+                post = await _own(connection, post_id, account_id)
+                await _check_unmoved(connection, post_id, before)
+                if not await QUERIES.others_answered(connection, post_id=post_id, account_id=account_id):
+                    await _delete(connection, post, before)
+                    return
+                await QUERIES.empty_post(connection, post_id=post_id, now=now())
+                await QUERIES.keep_topics_of(connection, post_id=post_id)
+                await QUERIES.remove_media(connection, post_id=post_id, kept=[], now=now())
+                await _tell_edited(connection, post_id, before)
+
+        await retrying(attempt)
+
+    async def tell_again(self, post_id: int) -> None:
+        """The post is told as it stands, one version on: its author is called otherwise. Raises NotFound."""
+
+        async def attempt() -> None:
+            async with transaction(self._pool) as connection:
+                if await QUERIES.rename_on_post(connection, post_id=post_id) is None:
+                    raise NotFound("There is no such post.")
+                await _tell_edited(connection, post_id, await _places(connection, post_id))
+
+        await retrying(attempt)
+
+
+async def _delete(connection: Connection, post: asyncpg.Record, before: Places) -> None:
+    post_id = post["id"]
+    gone = await QUERIES.delete_post(connection, post_id=post_id, now=now())
+    await QUERIES.untag_post(connection, post_id=post_id)
+    await QUERIES.remove_media(connection, post_id=post_id, kept=[], now=now())
+    await _move(connection, before, post["kind"], -1)
+    event = events.PostDeleted(post_id=str(post_id), version=gone["version"])
+    channels = events.post_channels(str(post_id), str(post["author_id"]), before)
+    await tell_one(connection, str(post_id), event, channels)
+
+
+async def _tell_edited(connection: Connection, post_id: int, slugs: Iterable[str]) -> None:
+    row = await QUERIES.read_post(connection, post_id=post_id, viewer=None)
+    event = events.PostEdited(post=rows.post(row))
+    await tell_one(connection, str(post_id), event, events.post_channels(str(post_id), event.post.author.id, slugs))
 
 
 async def _lock(connection: Connection, post_id: int, more: list[str]) -> Places:
@@ -126,10 +168,7 @@ async def _apply(connection: Connection, post: asyncpg.Record, account_id: int, 
         await media.replace(connection, post_id, wanted.media, account_id)
     if _stands(after) != _stands(before):
         await _retag(connection, post, before, after)
-    row = await QUERIES.read_post(connection, post_id=post_id, viewer=account_id)
-    event = events.PostEdited(post=rows.post(row))
-    channels = events.post_channels(str(post_id), str(account_id), [*before, *after])
-    await tell_one(connection, str(post_id), event, channels)
+    await _tell_edited(connection, post_id, [*before, *after])
     return await read_for(connection, post_id, account_id)
 
 

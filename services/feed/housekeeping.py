@@ -1,10 +1,11 @@
-"""What is kept for a while and then goes: answers to Idempotency-Keys, sessions that have ended, unneeded photos."""
+"""What is kept for a while and then goes: answers to Idempotency-Keys, ended sessions, letters, unneeded photos."""
 
 import asyncio
 from datetime import timedelta
 
 import asyncpg
 
+from services.feed import letters
 from services.feed.idempotency import KEPT
 from services.feed.queries import QUERIES
 from services.feed.removals import Removals
@@ -33,6 +34,8 @@ class Housekeeping:
         async with acquire(self._pool) as connection:
             await QUERIES.forget_answers(connection, before=now() - timedelta(seconds=KEPT))
             await QUERIES.forget_ended_sessions(connection, before=now() - timedelta(days=1))
+            await QUERIES.forget_held_handles(connection, now=now())
+            await letters.forget(connection)
 
     async def run(self) -> None:
         """Until cancelled. What Postgres refuses is logged, and done the next time."""

@@ -5,12 +5,13 @@ Nobody learns from an answer, or from how long it took, whether a handle exists:
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import argon2
 
-from shared.errors import Busy
+from services.feed.guessable import guessable
+from shared.errors import Busy, Invalid
 
 T = TypeVar("T")
 
@@ -32,6 +33,16 @@ class Passwords:
     async def hash(self, password: str) -> str:
         """A salted hash. Raises Busy when too many wait."""
         return await self._run(lambda: self._hasher.hash(password))
+
+    async def choose(self, password: str, about: Iterable[str]) -> str:
+        """A salted hash of a new password; `about` is what it may not be made of: handle, name, address.
+
+        Raises Invalid (`common_password`) for one that is guessed first, and Busy when too many wait.
+        """
+        faults = await self._run(lambda: guessable(password, about))
+        if faults:
+            raise Invalid(errors=faults)
+        return await self.hash(password)
 
     async def matches(self, stored: str | None, password: str) -> bool:
         """Whether `password` made `stored`; without a stored one the same work is done, and it never does."""

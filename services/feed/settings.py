@@ -13,6 +13,9 @@ class FeedSettings(Common, frozen=True, kw_only=True):
     sign_in_attempts: Annotated[
         int, described("Wrong passwords in 5 minutes for one handle, before it has to wait.", ge=1)
     ] = 10
+    letters_per_hour: Annotated[
+        int, described("Letters to one address, asked for or in its member's name, in an hour.", ge=1)
+    ] = 5
     writes_per_minute: Annotated[int, described("Posts, comments and photos of one member in a minute.", ge=1)] = 300
     retention_days: Annotated[int, described("Days that the event log is kept in Postgres.", ge=1, le=365)] = 3
     stream_length: Annotated[int, described("Entries that a log's Redis stream keeps.", ge=1000)] = 200_000

@@ -9,6 +9,17 @@ class NotifySettings(Common, frozen=True, kw_only=True):
     """Notify's settings."""
 
     notify_pool: Annotated[int, described("Postgres connections of one notify process.", ge=2, le=200)] = 8
+    smtp_url: Annotated[
+        str,
+        described(
+            "The mail server: `smtp://user:password@host:587` (with STARTTLS, unless it is on this machine or "
+            "the address ends in `?tls=never`), or `smtps://…`."
+        ),
+    ] = ""
+    mail_dir: Annotated[
+        str,
+        described("Without `SMTP_URL`: a folder that gets each letter as a file to read; `chorus up` makes one."),
+    ] = ""
     drain: Annotated[float, described("Seconds over which sockets are asked to leave on SIGTERM.", ge=0, le=600)] = 10.0
     ring: Annotated[int, described("Newest entries of each log kept in memory.", ge=100, le=5_000_000)] = 100_000
     ping_interval: Annotated[float, described("Seconds between the gateway's pings.", ge=1, le=120)] = 25.0

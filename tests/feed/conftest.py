@@ -99,6 +99,7 @@ async def serve(feed_database: Database, tmp_path: Path) -> AsyncIterator[Serve]
                 "secret_key": SECRET,
                 "data_dir": str(tmp_path),
                 "public_url": "http://chorus.test",
+                "mail_from": "Chorus <chorus@chorus.test>",
                 **settings,
             }
             url = await stack.enter_async_context(serving(FeedSettings(**given)))  # type: ignore[arg-type]

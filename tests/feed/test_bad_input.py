@@ -156,7 +156,8 @@ async def checker_of(community: Community) -> Checker:
 
 
 async def test_bad_bodies_are_refused_and_named(serve: Any) -> None:
-    community: Community = await serve(writes_per_minute=100_000, signups_per_hour=100_000, sign_in_attempts=100_000)
+    plenty = dict.fromkeys(("writes_per_minute", "signups_per_hour", "sign_in_attempts", "letters_per_hour"), 100_000)
+    community: Community = await serve(**plenty)
     document, checker = await document_of(community), await checker_of(community)
     for method, template, options in await example_calls(community, checker.member):
         body = document["paths"][template][method.lower()].get("requestBody")
@@ -214,7 +215,7 @@ async def test_what_needs_a_member_is_refused_to_guests(community: Community) ->
     before = await community.row_counts()
     for method, template, options in calls:
         if document["paths"][template][method.lower()]["security"] == [{"bearer": []}]:
-            sent = {name: value for name, value in options.items() if name not in ("path", "body")}
+            sent = {name: value for name, value in options.items() if name not in ("path", "body", "headers")}
             if "body" in options:
                 sent["json"] = options["body"]
             response = await community.http.request(method, options["path"], **sent)

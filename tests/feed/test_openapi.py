@@ -1,6 +1,7 @@
 """The OpenAPI document: every call in it, every answer as it says, and a page of it without anything foreign."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import jsonschema_rs
@@ -8,8 +9,11 @@ import pytest
 
 from services.feed.app import create_app
 from services.feed.settings import FeedSettings
+from shared import clock
 from shared.errors import all_errors
-from tests.feed.community import PASSWORD, Community, Member
+from shared.links import sign_link
+from tests.feed.community import PASSWORD, Community, Member, made
+from tests.feed.conftest import SECRET
 from tests.feed.test_media import picture
 
 
@@ -41,6 +45,7 @@ async def example_calls(community: Community, ada: Member) -> list[tuple[str, st
         "size": "small",
     }
     account = {"handle": "some_body", "display_name": "Some Body", "password": PASSWORD}
+    at["session_id"], links, leaver = await account_examples(community, ada)
     return [
         (method, path, {"path": path.format(**at), **options})
         for method, path, options in (
@@ -52,6 +57,16 @@ async def example_calls(community: Community, ada: Member) -> list[tuple[str, st
             ("GET", "/v1/grants", {}),
             ("PUT", "/v1/roles/{handle}", {"body": {"role": "author"}}),
             ("DELETE", "/v1/roles/{handle}", {}),
+            ("GET", "/v1/me/email", {}),
+            ("PUT", "/v1/me/email", {"body": {"address": "ada@post.test", "password": PASSWORD}}),
+            ("POST", "/v1/email/confirm", {"body": {"token": links["confirm"]}}),
+            ("POST", "/v1/password/recovery", {"body": {"address": "carol@post.test"}}),
+            ("POST", "/v1/password/reset", {"body": {"token": links["recover"], "password": "a lake and its swan"}}),
+            ("GET", "/v1/me/sessions", {}),
+            ("DELETE", "/v1/me/sessions/{session_id}", {}),
+            ("DELETE", "/v1/me/sessions", {}),
+            ("POST", "/v1/me/password", {"body": {"current": PASSWORD, "password": "a river, a boat"}}),
+            ("POST", "/v1/me/deletion", {"body": {"password": PASSWORD, "words": "keep"}, "headers": leaver}),
             ("POST", "/v1/live/ticket", {}),
             ("GET", "/v1/config", {}),
             ("GET", "/v1/topics", {}),
@@ -77,6 +92,27 @@ async def example_calls(community: Community, ada: Member) -> list[tuple[str, st
             ("DELETE", "/v1/sessions/current", {}),
         )
     ]
+
+
+async def account_examples(community: Community, ada: Member) -> tuple[str, dict[str, str], dict[str, str]]:
+    """The id of another session of hers, good links of two other members, and the credentials of one who may leave."""
+    bo, carol, leaver = [await community.member() for _ in range(3)]
+    made(await bo.call("PUT", "/v1/me/email", {"address": "bo@post.test", "password": PASSWORD}))
+    await community.owner.execute(
+        "insert into feed.email (account_id, address, folded, confirmed_at) values ($1, $2, $2, now())",
+        int(carol.id),
+        "carol@post.test",
+    )
+    until = clock.now() + timedelta(minutes=5)
+    links = {
+        "confirm": sign_link(SECRET, "confirm", account_id=int(bo.id), stamp="1", expires_at=until),
+        "recover": sign_link(SECRET, "recover", account_id=int(carol.id), stamp="1.1", expires_at=until),
+    }
+    current = made(await ada.get("/v1/me/sessions"))["items"][0]["id"]
+    made(await community.http.post("/v1/sessions", json={"handle": ada.handle, "password": PASSWORD}))
+    items = made(await ada.get("/v1/me/sessions"))["items"]
+    other = next(item["id"] for item in items if item["id"] != current)
+    return other, links, {"Authorization": f"Bearer {leaver.token}"}
 
 
 async def test_every_answer_is_as_the_document_says(community: Community) -> None:

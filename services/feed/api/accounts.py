@@ -1,21 +1,24 @@
 """Accounts, sessions, and the ticket for the socket."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import Response, delete, get, post
 from litestar.datastructures import Cookie
 
-from services.feed.accounts import HandleTaken
+from services.feed.accounts import HandleTaken, Recognised
 from services.feed.api import doc
 from services.feed.api.answers import gone, plain, read_answer
 from services.feed.api.bodies import Renewal, SignIn, SignUp
 from services.feed.api.context import Context
 from services.feed.api.doc import BODIES, READS, WRITES, Doc
 from services.feed.api.requests import Ask, body_of, context_of, from_elsewhere, member_of, viewer
+from services.feed.devices import device
 from services.feed.sessions import Credentials
 from shared.errors import BadOrigin, Busy, NotSignedIn, TooMany
 from shared.wire import Author, encode
+
+R = TypeVar("R", bytes, None)
 
 
 class WrongPassword(NotSignedIn):
@@ -34,10 +37,10 @@ async def sign_up(request: Ask) -> Response[bytes]:
     """Make an account. Its bearer token is good for an hour."""
     context = context_of(request)
     body = await body_of(request, SignUp)
-    context.limits.sign_ups.take(_address(request))
-    account = await context.accounts.sign_up(body.handle, body.display_name, body.password)
-    credentials = await context.sessions.open(account, cookie=False)
-    return plain(doc.Account(account=account, token=credentials.token), 201)
+    context.limits.sign_ups.take(address_of(request))
+    known = await context.accounts.sign_up(body.handle, body.display_name, body.password)
+    credentials = await _open(request, known, cookie=False)
+    return plain(doc.Account(account=known.author, token=credentials.token), 201)
 
 
 @post(
@@ -54,16 +57,16 @@ async def sign_in(request: Ask) -> Response[bytes]:
     body = await body_of(request, SignIn)
     if body.cookie and from_elsewhere(request):
         raise BadOrigin
-    by_handle, by_address = body.handle.lower(), _address(request)
+    by_handle, by_address = body.handle.lower(), address_of(request)
     # Counted before the password is looked at, so that guesses side by side count too.
     context.limits.sign_ins_from.take(by_address)
     context.limits.sign_ins.take(by_handle)
-    account = await context.accounts.recognise(body.handle.lower(), body.password)
-    if account is None:
+    known = await context.accounts.recognise(body.handle.lower(), body.password)
+    if known is None:
         raise WrongPassword
     context.limits.sign_ins.give_back(by_handle)
     context.limits.sign_ins_from.give_back(by_address)
-    return _session(context, account, await context.sessions.open(account, cookie=body.cookie), cookie=body.cookie)
+    return _session(context, known.author, await _open(request, known, cookie=body.cookie), cookie=body.cookie)
 
 
 @post(
@@ -92,10 +95,7 @@ async def sign_out(request: Ask) -> Response[None]:
     member = await member_of(request)
     await context.sessions.revoke(member)
     context.waker.wake()
-    response = gone()
-    if context.cookie in request.cookies:
-        response.set_cookie(_cookie(context, "", 0))
-    return response
+    return without_cookie(request, gone())
 
 
 @get("/v1/me", opt={"doc": Doc(answer=doc.Me, member=True, conditional=True, errors=READS)})
@@ -114,6 +114,27 @@ async def ticket(request: Ask) -> Response[bytes]:
     """A ticket that a page hands to the socket, which ignores cookies."""
     made = context_of(request).sessions.ticket(await member_of(request))
     return plain(doc.Ticket(ticket=made.token, expires_in=made.expires_in), 201)
+
+
+def without_cookie(request: Ask, response: Response[R]) -> Response[R]:
+    """The browser forgets a session that has ended."""
+    context = context_of(request)
+    if context.cookie in request.cookies:
+        response.set_cookie(_cookie(context, "", 0))
+    return response
+
+
+async def _open(request: Ask, known: Recognised, *, cookie: bool) -> Credentials:
+    """A session of who gave their password. Raises WrongPassword when that was changed meanwhile."""
+    credentials = await context_of(request).sessions.open(
+        known.author,
+        password_version=known.password_version,
+        cookie=cookie,
+        device=device(request.headers.get("user-agent")),
+    )
+    if credentials is None:
+        raise WrongPassword
+    return credentials
 
 
 def _session(context: Context, account: Author, credentials: Credentials, *, cookie: bool) -> Response[bytes]:
@@ -137,7 +158,8 @@ def _cookie(context: Context, value: str, max_age: int) -> Cookie:
     )
 
 
-def _address(request: Ask) -> str:
+def address_of(request: Ask) -> str:
+    """Where a request comes from, as far as we can see."""
     return request.client.host if request.client else ""
 
 

@@ -65,6 +65,12 @@ def plain(body: object, status: int = 200) -> Response[bytes]:
     return Response(encode(body), status_code=status, headers=dict(_WRITTEN), media_type=JSON)
 
 
+def accepted() -> Response[bytes]:
+    """202: it will be done."""
+    passed("feed:committed")
+    return Response(b"", status_code=202, headers=dict(_WRITTEN))
+
+
 def gone() -> Response[None]:
     """204: done, and nothing to say."""
     passed("feed:committed")

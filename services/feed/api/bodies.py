@@ -9,13 +9,19 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from services.feed import text
+from services.feed import addresses, text
+from shared import links
 from shared.decoding import decode_body
 from shared.errors import Fault, Invalid
 from shared.ids import parse_id
 
 TOPICS_MAX = 100
 MEDIA_MAX = 10
+
+NewPassword = Annotated[str, Meta(min_length=8, max_length=200, description="None of those that are guessed first.")]
+Given = Annotated[str, Meta(min_length=1, max_length=200, description="Your present password.")]
+Address = Annotated[str, Meta(min_length=3, max_length=addresses.LONGEST, description="An e-mail address.")]
+Token = Annotated[str, Meta(min_length=1, max_length=links.LONGEST, description="What follows the # in the link.")]
 
 Check = Callable[[Any], list[Fault]]
 B = TypeVar("B", bound="Body")
@@ -41,7 +47,49 @@ class SignUp(Body, frozen=True, kw_only=True):
 
     handle: Annotated[str, Meta(min_length=3, max_length=30, pattern="^[a-z0-9_]+$", description="Yours for good.")]
     display_name: Annotated[str, Meta(min_length=1, max_length=80)]
-    password: Annotated[str, Meta(min_length=8, max_length=200)]
+    password: NewPassword
+
+
+class PasswordChange(Body, frozen=True, kw_only=True):
+    """A new password, for who knows the present one."""
+
+    current: Given
+    password: NewPassword
+
+
+class EmailChange(Body, frozen=True, kw_only=True):
+    """The address that letters go to once it is confirmed; null: none."""
+
+    address: Address | None
+    password: Given
+
+
+class RecoveryAsked(Body, frozen=True, kw_only=True):
+    """The address that was confirmed."""
+
+    address: Address
+
+
+class PasswordReset(Body, frozen=True, kw_only=True):
+    """A new password, for who reads the mail of the account."""
+
+    token: Token
+    password: NewPassword
+
+
+class EmailConfirmation(Body, frozen=True, kw_only=True):
+    """What the link in the letter bears."""
+
+    token: Token
+
+
+class Leaving(Body, frozen=True, kw_only=True):
+    """An account is deleted: its words with it, or they stay below the name of nobody."""
+
+    password: Given
+    words: Annotated[
+        Literal["remove", "keep"], Meta(description="What becomes of your posts, comments, photos and reactions.")
+    ]
 
 
 class SignIn(Body, frozen=True, kw_only=True):
@@ -157,12 +205,19 @@ _POST: dict[str, Check] = {
     "media": _media,
     "content_warning": _text("content_warning", text.WARNING_LENGTH, single_line=True),
 }
+_PASSWORD = _text("password", (1, 200))
 _CHECKS: dict[type[Body], dict[str, Check]] = {
     SignUp: {
         "handle": text.check_handle,
         "display_name": text.check_display_name,
-        "password": _text("password", (1, 200)),
+        "password": _PASSWORD,
     },
+    PasswordChange: {"current": _text("current", (1, 200)), "password": _PASSWORD},
+    EmailChange: {"address": addresses.check_address, "password": _PASSWORD},
+    RecoveryAsked: {"address": addresses.check_address},
+    PasswordReset: {"token": _text("token", (1, links.LONGEST), single_line=True), "password": _PASSWORD},
+    EmailConfirmation: {"token": _text("token", (1, links.LONGEST), single_line=True)},
+    Leaving: {"password": _PASSWORD},
     SignIn: {"handle": _text("handle", (1, 100), single_line=True), "password": _text("password", (1, 200))},
     PostBody: _POST,
     PostChange: _POST,

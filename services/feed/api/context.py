@@ -3,12 +3,15 @@
 import msgspec
 
 from services.feed.accounts import Accounts
+from services.feed.addresses import Addresses
 from services.feed.comments import Comments
+from services.feed.departures import Departures
 from services.feed.edits import Edits
 from services.feed.granting import Roles
 from services.feed.media import Photos
 from services.feed.posts import Posts
 from services.feed.reactions import Reactions
+from services.feed.recovery import Recovery
 from services.feed.sessions import Sessions
 from services.feed.settings import FeedSettings
 from services.feed.throttle import Throttle
@@ -23,6 +26,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     sign_ups: Throttle
     sign_ins: Throttle
     sign_ins_from: Throttle
+    letters_to: Throttle
+    links_from: Throttle
     writes: Throttle
 
 
@@ -33,6 +38,9 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     pool: Pool
     accounts: Accounts
     sessions: Sessions
+    addresses: Addresses
+    recovery: Recovery
+    departures: Departures
     roles: Roles
     topics: Topics
     posts: Posts

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from services.feed.roles import Role
+from services.feed.sessions import OpenSession
 from shared import errors
 from shared.errors import ChorusError
 from shared.wire import AsOf, Author, Comment, Media, Post, Topic
@@ -60,6 +61,14 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     expires_in: int
 
 
+class SessionPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A member's sessions that stand, newest first."""
+
+    items: list[OpenSession]
+    next: str | None
+    as_of: AsOf
+
+
 class TopicNow(Topic, frozen=True, kw_only=True):
     """A topic's header with the positions it holds for."""
 
@@ -108,6 +117,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
 
     live_url: str
     notify_url: str
+    mail: bool
     reaction_kinds: tuple[str, ...]
     limits: FeedLimits
 
@@ -123,8 +133,10 @@ __all__ = [
     "FeedLimits",
     "Me",
     "Media",
+    "OpenSession",
     "PostPage",
     "Session",
+    "SessionPage",
     "Ticket",
     "TopicNow",
     "TopicPage",

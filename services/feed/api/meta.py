@@ -38,6 +38,7 @@ async def config(request: Ask) -> Response[bytes]:
     configuration = Configuration(
         live_url=settings.socket_url(),
         notify_url=settings.notify_url(),
+        mail=settings.sends_mail(),
         reaction_kinds=settings.reaction_kinds,
         limits=limits,
     )

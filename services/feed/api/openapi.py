@@ -22,6 +22,7 @@ _PATH: dict[str, tuple[str, dict[str, Any]]] = {
     "post_id": ("A post's id.", _ID),
     "comment_id": ("A comment's id.", _ID),
     "media_id": ("A photo's id.", _ID),
+    "session_id": ("A session's id.", _ID),
     "handle": ("A member's handle.", {"type": "string", "pattern": "^[a-z0-9_]{3,30}$"}),
     "slug": ("A topic's slug, in any spelling.", {"type": "string", "minLength": 1, "maxLength": 100}),
     "size": ("Which size.", {"type": "string", "enum": list(images.SIZES)}),
