@@ -3,7 +3,7 @@
 from shared.migrations.script import run_script
 
 revision = "0007_stories"
-down_revision = "0005_removals"
+down_revision = "0006_accounts"
 
 
 def upgrade() -> None:
