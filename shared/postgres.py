@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import aiosql
 import asyncpg
 
+from shared import pools
 from shared.errors import Busy
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ async def open_pool(
     server_settings: dict[str, str] | None = None,
 ) -> Pool:
     """A pool on `url`, connected before it is returned; raises what asyncpg raises when it can't be."""
-    return await asyncpg.create_pool(
+    pool: Pool = await asyncpg.create_pool(
         url,
         min_size=min_size,
         max_size=max_size,
@@ -68,6 +69,8 @@ async def open_pool(
             **(server_settings or {}),
         },
     )
+    pools.watch(application_name, pool)
+    return pool
 
 
 async def _nothing_to_reset(_connection: Connection) -> None:

@@ -15,11 +15,13 @@ from typing import Any
 import asyncpg
 import uvloop
 
+from services.feed.publishing_door import Door
 from services.feed.settings import FeedSettings
 from shared import clock, faults
 from shared.eventlog import retention, wakes
 from shared.eventlog.installation import ForeignRedis, LogsAreFixed, initialise
 from shared.eventlog.sequencer import Sequencer
+from shared.listening import listen
 from shared.postgres import open_pool
 from shared.redis_client import open_redis
 from shared.settings import load
@@ -55,8 +57,11 @@ def run(settings: FeedSettings) -> None:
 async def publish(settings: FeedSettings) -> None:
     """Numbers and publishes every log until the process is told to stop. Raises what keeps it from starting."""
     url = settings.postgres_direct()
-    await initialise(url, settings.logs)
     async with contextlib.AsyncExitStack() as stack:
+        door = listen(settings.host, settings.sequencer_port) if settings.sequencer_port else None
+        if door is not None:
+            stack.callback(door.close)
+        await initialise(url, settings.logs)
         pool = await open_pool(url, application_name="chorus publisher", max_size=settings.logs + 2)
         stack.push_async_callback(pool.close)
         redis = open_redis(settings.redis_address()) if settings.redis_url else None
@@ -78,6 +83,8 @@ async def publish(settings: FeedSettings) -> None:
                 if redis is not None:
                     heard = [each.wake for each in sequencers]
                     work.append(tasks.create_task(wakes.listen(redis, heard), name="wakes"))
+                if door is not None:
+                    work.append(tasks.create_task(Door(sequencers, pool).run(door), name="door"))
                 _stop_when_told(work, told)
         except ExceptionGroup as broken:
             raise broken.exceptions[0] from None

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from shared.settings import Common, described
+from shared.settings import Common, Port, described
 
 
 class FeedSettings(Common, frozen=True, kw_only=True):
@@ -18,4 +18,8 @@ class FeedSettings(Common, frozen=True, kw_only=True):
     ] = 5
     writes_per_minute: Annotated[int, described("Posts, comments and photos of one member in a minute.", ge=1)] = 300
     retention_days: Annotated[int, described("Days that the event log is kept in Postgres.", ge=1, le=365)] = 3
+    sequencer_port: Annotated[
+        Port,
+        described("Where the publishing process answers `/healthz`, `/readyz` and `/metrics`; unset: nowhere."),
+    ] = 0
     stream_length: Annotated[int, described("Entries that a log's Redis stream keeps.", ge=1000)] = 200_000

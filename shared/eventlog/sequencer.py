@@ -58,6 +58,11 @@ class Sequencer:
         self._asked_at: float | None = None
 
     @property
+    def publishes(self) -> bool:
+        """Whether there is a Redis to publish to."""
+        return self._publisher is not None
+
+    @property
     def published(self) -> int | None:
         """The end of the stream as far as we know it."""
         return None if self._publisher is None else self._publisher.published

@@ -1,0 +1,76 @@
+"""The publishing process's door: ready while Postgres answers, degraded without Redis, telling where the log stands."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+
+from services.feed.publishing_door import Door
+from shared.eventlog.sequencer import Sequencer
+from shared.listening import listen
+from tests.eventlog.rig import PATIENCE, Rig
+
+ROWS = {
+    "head": r'^chorus_log_head_position\{log="0"\} (\S+)',
+    "leads": r'^chorus_sequencer_leading\{log="0"\} (\S+)',
+    "redis": r'^chorus_sequencer_redis_reached\{log="0"\} (\S+)',
+    "unpublished": r'^chorus_sequencer_unpublished_positions\{log="0"\} (\S+)',
+    "waiting": r'^chorus_log_unnumbered_events\{log="0"\} (\S+)',
+}
+
+
+@asynccontextmanager
+async def opened(rig: Rig, sequencer: Sequencer) -> AsyncIterator[httpx.AsyncClient]:
+    """The door, and somebody before it."""
+    door = listen("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{door.getsockname()[1]}"
+    task = asyncio.create_task(Door([sequencer], rig.pool).run(door))
+    try:
+        async with httpx.AsyncClient(base_url=url, timeout=10) as http:
+            yield http
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def figures(http: httpx.AsyncClient, until: Callable[[dict[str, float]], bool]) -> dict[str, float]:
+    """What a scrape tells, once it is so."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            text = (await http.get("/metrics")).text
+            found = {name: float(m[1]) for name, row in ROWS.items() if (m := re.search(row, text, re.MULTILINE))}
+            if until(found):
+                return found
+            await asyncio.sleep(0.05)
+
+
+async def test_a_leader_tells_where_its_log_stands_and_a_standby_that_it_stands_by(rig: Rig) -> None:
+    leader = Sequencer(0, url=rig.database.url_direct, pool=rig.pool, redis=rig.redis)
+    async with opened(rig, leader) as http:
+        await rig.pool.execute("SELECT eventlog.append('7', 'x', '{post:7}', '{}') FROM generate_series(1, 3)")
+        before = await figures(http, lambda _: True)
+        assert (before["leads"], before["waiting"], before["head"]) == (0, 3, 0)
+        assert (await http.get("/readyz")).json() == {"status": "ok", "broken": []}
+        task = asyncio.create_task(leader.run())
+        try:
+            after = await figures(http, lambda found: found["head"] == 3 and found["unpublished"] == 0)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        assert (after["leads"], after["redis"], after["waiting"]) == (1, 1, 0)
+        assert (await http.get("/healthz")).status_code == 200
+        assert (await http.get("/elsewhere")).status_code == 404
+
+
+async def test_without_redis_it_is_degraded_and_without_postgres_it_is_down(rig: Rig) -> None:
+    sequencer = Sequencer(0, url=rig.database.url_direct, pool=rig.pool, redis=rig.redis)
+    sequencer.leading.set()
+    async with opened(rig, sequencer) as http:
+        answer = await http.get("/readyz")
+        assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+        assert answer.json()["broken"][0]["name"] == "redis"
+        await rig.pool.close()
+        answer = await http.get("/readyz")
+        assert (answer.status_code, answer.json()["broken"][0]["name"]) == (503, "postgres")
