@@ -30,6 +30,8 @@ WARM = 80
 """Things written before the first fault: an empty log would hide most of them."""
 LOOK_EVERY = 6
 """Rounds from one quiescence point to the next."""
+LONG = 300.0
+"""Seconds from which a run is long: what has a `long_hold` is held for that the first time."""
 PROXIED = 0.25
 """Share of the clients that reach notify through a proxy, where sockets can be tortured."""
 
@@ -96,12 +98,14 @@ async def _community(stage: Stage, options: Options, report: Report, say: Say, b
 
 async def _rounds(scene: Scene, options: Options, report: Report, say: Say, began: float) -> None:
     least = plan.first_deal(options.seed, options.faults) if options.deal else 1
+    lasting = {kind: kind.long_hold for kind in options.faults if kind.long_hold and options.seconds >= LONG}
     for number, hand in enumerate(plan.rounds(options.seed, options.faults)):
         if number >= least and time.monotonic() - began > options.seconds:
             break
         faults = [kind(scene, random.Random(f"{options.seed}/{number}/{kind.name}")) for kind in hand]  # noqa: S311
         say(f"{time.monotonic() - began:6.1f} s, round {number}: {', '.join(kind.name for kind in hand)}")
-        for fault, told in zip(faults, await asyncio.gather(*map(_play, faults)), strict=True):
+        holds = [lasting.pop(type(fault), 0.0) or fault.rng.uniform(*fault.hold) for fault in faults]
+        for fault, told in zip(faults, await asyncio.gather(*map(_play, faults, holds)), strict=True):
             at = round(time.monotonic() - began, 1)
             report.fired.append(
                 Fired(
@@ -122,12 +126,12 @@ async def _rounds(scene: Scene, options: Options, report: Report, say: Say, bega
     await _look(scene, report, say)
 
 
-async def _play(fault: Fault) -> str:
+async def _play(fault: Fault, hold: float) -> str:
     """Injects, holds, heals; what went wrong with the fault itself."""
     try:
         await asyncio.sleep(fault.rng.uniform(0, 0.4))
         await fault.inject()
-        await asyncio.sleep(fault.rng.uniform(*fault.hold))
+        await asyncio.sleep(hold)
     except Exception as error:
         with contextlib.suppress(Exception):
             await fault.heal()

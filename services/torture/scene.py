@@ -34,13 +34,14 @@ class Fault:
     """One fault: injected, held for a while, healed. `evidence` is empty until it is proven to have fired.
 
     Two faults that touch the same part never run together; those that don't are combined at random. `hold` is the
-    least and the most seconds between injecting and healing.
+    least and the most seconds between injecting and healing, `long_hold` how long it is the first time in a long run.
     """
 
     name: ClassVar[str]
     family: ClassVar[str]
     touches: ClassVar[frozenset[str]]
     hold: ClassVar[tuple[float, float]] = (0.2, 1.0)
+    long_hold: ClassVar[float | None] = None
 
     def __init__(self, scene: Scene, rng: random.Random) -> None:
         self.scene = scene

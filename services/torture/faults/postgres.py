@@ -98,7 +98,7 @@ class HeldOpen(Fault):
     """A transaction with an event in it stays open while others commit: only its own event is late."""
 
     name, family, touches = "postgres-held-open", "postgres", POSTGRES
-    hold = (1.0, 4.0)
+    hold, long_hold = (1.0, 4.0), 60.0
 
     async def inject(self) -> None:
         """See Fault."""

@@ -86,6 +86,7 @@ class Down(Measured):
     """Redis is gone for a while: events arrive from Postgres."""
 
     name = "redis-down"
+    long_hold = 60.0
 
     async def inject(self) -> None:
         """See Fault."""
