@@ -5,15 +5,18 @@ redis-py bounds with `asyncio.wait_for` may drop a cancellation (see eventlog/ca
 needs no search for whom to ask, has no timeout of the client's own but that of connecting.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from redis.asyncio import Redis, RedisCluster
-from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.cluster import ClusterNode, ClusterPipeline
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.exceptions import ClusterDownError, ClusterError, RedisClusterException
 
 CONNECT_TIMEOUT = 1.0
 """Seconds for a connection to one server."""
@@ -96,11 +99,51 @@ class _Master(Redis):
 
 
 class _Cluster(RedisCluster):
-    """Knows where XREAD names its key; redis-py would ask a server for that before every read."""
+    """redis-py's; whatever goes wrong while nodes fail over is a RedisError, and asks anew who has which slots."""
+
+    async def initialize(self, *args: Any, **options: Any) -> RedisCluster:
+        with _as_redis_error():
+            return await super().initialize(*args, **options)
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        with _as_redis_error():
+            return await super().execute_command(*args, **options)
+
+    def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> ClusterPipeline:
+        return _Pipeline(self, transaction)  # type: ignore[abstract]
+
+    def pubsub(self, *_: Any, **options: Any) -> Any:
+        """What is published anywhere is heard everywhere: any node that is known will do, whoever has the slot."""
+        return super().pubsub(node=self.get_random_node(), **options)
+
+    async def _determine_nodes(self, command: str, *args: Any, **options: Any) -> Any:
+        """Slots that nobody has for the moment are KeyErrors in redis-py."""
+        try:
+            return await super()._determine_nodes(command, *args, **options)
+        except KeyError as error:
+            self._initialize = True
+            raise ClusterDownError(f"CLUSTERDOWN nobody has slot {error}") from error
 
     async def _determine_slot(self, command: str, *args: Any) -> int:
+        """Where XREAD names its key is known; redis-py would ask a server for that before every read."""
         if command == "XREAD":
             upper = [each.upper() if isinstance(each, str) else each for each in args]
             place = upper.index(b"STREAMS") if b"STREAMS" in upper else upper.index("STREAMS")
             return int(self.keyslot(args[place + 1]))
         return int(await super()._determine_slot(command, *args))
+
+
+class _Pipeline(ClusterPipeline):
+    async def execute(self, *args: Any, **options: Any) -> list[Any]:
+        with _as_redis_error():
+            return await super().execute(*args, **options)
+
+
+@contextmanager
+def _as_redis_error() -> Iterator[None]:
+    """What isn't one in redis-py: its cluster's own errors, and what becomes of a call under way when another one asks
+    who has which slots, which takes every connection down."""
+    try:
+        yield
+    except (RedisClusterException, AttributeError, LookupError, RuntimeError) as error:
+        raise ClusterError(repr(error)) from error

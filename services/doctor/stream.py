@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
+from redis.asyncio import RedisCluster
 from redis.exceptions import ResponseError
 
 from services.doctor.finding import Finding, bad, good
@@ -23,8 +24,9 @@ async def redis_found(url: str, installation: str | None, logs: Mapping[int, Any
     client: Any = open_redis(url)
     try:
         async with asyncio.timeout(5):
-            info: dict[str, Any] = await client.info("everything")
-            findings = [_version(info, url), _memory(info), await _persistence(client, info), *_role(info)]
+            findings = [
+                finding for each, name in await _servers(client) for finding in await _server(each, name or url)
+            ]
             findings += await _streams(client, installation, logs)
             return findings
     except (*UNAVAILABLE, ValueError) as error:
@@ -32,6 +34,32 @@ async def redis_found(url: str, installation: str | None, logs: Mapping[int, Any
         return [bad("redis", f"{address(url)} can't be reached: {words(error)}", do)]
     finally:
         await client.aclose()
+
+
+async def _servers(client: Any) -> list[tuple[Any, str]]:
+    """What to ask about servers, each with its address where that isn't the setting's: a cluster's primaries."""
+    if not isinstance(client, RedisCluster):
+        return [(client, "")]
+    await client.initialize()
+    return [(_At(client, node), f"redis://{node.name}") for node in client.get_primaries()]
+
+
+class _At:
+    """One node of a cluster, which is asked what a single server would be."""
+
+    def __init__(self, cluster: Any, node: Any) -> None:
+        self._cluster, self._node = cluster, node
+
+    async def info(self, section: str) -> Any:
+        return await self._cluster.info(section, target_nodes=self._node)
+
+    async def config_get(self, name: str) -> Any:
+        return await self._cluster.config_get(name, target_nodes=self._node)
+
+
+async def _server(client: Any, url: str) -> list[Finding]:
+    info: dict[str, Any] = await client.info("everything")
+    return [_version(info, url), _memory(info), await _persistence(client, info), *_role(info)]
 
 
 def _version(info: Mapping[str, Any], url: str) -> Finding:

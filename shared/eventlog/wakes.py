@@ -21,6 +21,7 @@ async def listen(redis: Redis, wakes: Sequence[asyncio.Event]) -> None:
     while True:
         cancellation.heed()
         try:
+            await redis.initialize()  # a cluster's client has to know a node to listen at
             async with redis.pubsub(ignore_subscribe_messages=True) as subscription:
                 await subscription.subscribe(WAKE_CHANNEL)
                 while True:
