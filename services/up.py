@@ -129,6 +129,8 @@ class Up:
             self._own["CHORUS_REDIS_URL"] = redis.url
         else:
             self.facts["Redis"] = "as CHORUS_REDIS_URL says"
+        if (letters := self._mail().get("CHORUS_MAIL_DIR")) is not None:
+            self.facts["letters"] = f"{letters} (set CHORUS_SMTP_URL and CHORUS_MAIL_FROM to send them)"
 
     async def _await_ready(self) -> None:
         """Both services answer, and it is ours that do: their processes live."""
@@ -150,10 +152,20 @@ class Up:
             "CHORUS_SECRET_KEY": self._installation.secret_key(),
             "CHORUS_DRAIN": f"{self._settings.drain:g}",
             "CHORUS_LOG_FORMAT": "console",
+            **self._mail(),
             "PYTHONUNBUFFERED": "1",
         }
         silent = {name: value for name, value in ours.items() if not self._given(name) or name == "CHORUS_DATA_DIR"}
         return {**self._environ, **silent}
+
+    def _mail(self) -> dict[str, str]:
+        """Without a mail server letters are laid where whoever runs this finds them."""
+        if self._settings.mail_from:
+            return {}
+        return {
+            "CHORUS_MAIL_FROM": "Chorus <chorus@localhost>",
+            "CHORUS_MAIL_DIR": str(self._installation.folder / "mail"),
+        }
 
     def _given(self, name: str) -> bool:
         return is_given(self._environ, name)

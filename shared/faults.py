@@ -36,6 +36,8 @@ Name = Literal[
     "notifier:announced",  # their events are appended, the cursor has not moved
     "notifier:moved",  # the cursor has moved, nothing is committed
     "notifier:committed",  # all of it is
+    "postman:claimed",  # a letter is ours, nobody has it
+    "postman:sent",  # the mail server has it, nothing says so
     "fanout:page_written",  # a page of a fan-out and its progress, not committed
     "fanout:page_committed",  # all of it is
     "recovery:between_pieces",  # a replay has sent a piece, and has more to send

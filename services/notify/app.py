@@ -17,6 +17,8 @@ from litestar.openapi.spec import Components, SecurityScheme
 from redis.asyncio import Redis
 
 from services.notify import asyncapi
+from services.notify.delivery.carriers import carrier
+from services.notify.delivery.postman import Postman
 from services.notify.inbox import housekeeping
 from services.notify.inbox.api import cors, inbox_routes
 from services.notify.inbox.notifier import Notifier, handled
@@ -157,6 +159,14 @@ class Notify:
                 "notifier": Notifier(pool, redis, wake=waker.wake).run(),
                 "housekeeping": housekeeping.run(pool),
             }
+            if (taking := carrier(settings.smtp_url, settings.mail_dir)) is not None:
+                work["postman"] = Postman(
+                    pool,
+                    taking,
+                    secret=settings.secret_key,
+                    page_url=settings.page_url(),
+                    mail_from=settings.mail_from,
+                ).run()
             for name, each in work.items():
                 await stack.enter_async_context(running(name, each, self._broke))
             yield

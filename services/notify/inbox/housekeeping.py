@@ -1,4 +1,5 @@
-"""What the inbox remembers for a while only: ids of lines that were taken away, for pages that still show them."""
+"""What the inbox remembers for a while only: ids of lines that were taken away, for
+pages that still show them; and the inboxes of those who left."""
 
 import asyncio
 from datetime import timedelta
@@ -25,9 +26,20 @@ async def run(pool: Pool) -> None:
     while True:
         try:
             await forget_removed(pool)
+            await forget_departed(pool)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, Busy) as error:
             log.warning("housekeeping_failed", cause=repr(error))
         await asyncio.sleep(EVERY)
+
+
+async def forget_departed(pool: Pool, *, at_once: int = AT_ONCE) -> None:
+    """Nothing stands in the inboxes of those who left."""
+    gone = at_once
+    while gone == at_once:
+        async with acquire(pool) as connection:
+            gone = await queries.forget_departed(connection, most=at_once)
+    async with acquire(pool) as connection:
+        await queries.forget_departed_inboxes(connection)
 
 
 async def forget_removed(pool: Pool, *, at_once: int = AT_ONCE) -> None:

@@ -143,6 +143,20 @@ with old as (
 )
 select count(*) from gone;
 
+-- name: forget_departed(most)$
+-- The inboxes of those who left, some lines at a time; how many lines went.
+with theirs as (
+    select n.account_id, n.id from feed_v1.departed d join notify.notification n on n.account_id = d.id limit :most
+), gone as (
+    delete from notify.notification n using theirs t where n.account_id = t.account_id and n.id = t.id returning n.id
+)
+select count(*) from gone;
+
+-- name: forget_departed_inboxes!
+-- Their counts, once nothing stands in them.
+delete from notify.inbox i using feed_v1.departed d
+where i.account_id = d.id and not exists (select from notify.notification n where n.account_id = i.account_id);
+
 -- name: update_inboxes!
 -- Absolute values, computed under the lock.
 update notify.inbox i set unread = u.unread, last_id = u.last_id
