@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, unquote
 
 import asyncpg
 
-from shared.postgres import Connection
+from shared.postgres import POSTGRES_AWAY, Connection
 
 PATIENCE = 5.0
 """Seconds a server gets to answer a command."""
@@ -47,7 +47,7 @@ async def postgres(url: str, setting: str = "CHORUS_DATABASE_URL") -> "asyncpg.C
     """A connection, which the caller closes. Raises Unreachable."""
     try:
         return await asyncpg.connect(url, timeout=PATIENCE, command_timeout=30)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+    except (*POSTGRES_AWAY, ValueError) as error:
         raise Unreachable(
             f"Postgres at {address(url)} can't be reached: {words(error)}. Look at {setting} and at that server."
         ) from error

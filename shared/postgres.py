@@ -45,6 +45,15 @@ _UNAVAILABLE = (
     TimeoutError,
     OSError,
 )
+POSTGRES_AWAY = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+    Busy,
+)
+"""What a statement raises while Postgres is away or ends our session: what goes on for ever tries again after any."""
 _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 

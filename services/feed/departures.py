@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-import asyncpg
 import msgspec
 
 from services.feed import sessions
@@ -22,8 +21,8 @@ from services.feed.queries import QUERIES
 from services.feed.reactions import Reactions
 from services.feed.rows import now
 from services.feed.topics import Topics
-from shared.errors import Busy, Forbidden, NotFound
-from shared.postgres import Pool, acquire, retrying, transaction
+from shared.errors import Forbidden, NotFound
+from shared.postgres import POSTGRES_AWAY, Pool, acquire, retrying, transaction
 from shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -97,7 +96,7 @@ class Departures:
             try:
                 while await self.work_page():
                     self._wake()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, Busy) as error:
+            except POSTGRES_AWAY as error:
                 log.warning("departures_held", cause=repr(error))
             await asyncio.sleep(_EVERY)
 

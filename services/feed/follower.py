@@ -2,15 +2,13 @@
 
 import asyncio
 
-import asyncpg
 from redis.asyncio import Redis
 
 from services.feed.memory import Memory
-from shared.errors import Busy
 from shared.eventlog.cursor import head
 from shared.eventlog.position import Position
 from shared.eventlog.tail import BehindFloor, EpochChanged, Tail
-from shared.postgres import Pool, acquire
+from shared.postgres import POSTGRES_AWAY, Pool, acquire
 from shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -39,7 +37,7 @@ class Follower:
                 await self._follow()
             except* (EpochChanged, BehindFloor) as errors:
                 log.info("logs_taken_up_again", cause=repr(errors.exceptions[0]))
-            except* (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, Busy) as errors:
+            except* POSTGRES_AWAY as errors:
                 log.warning("logs_not_followed", cause=repr(errors.exceptions[0]))
             self._tails = []
             await asyncio.sleep(_AGAIN)

@@ -3,16 +3,13 @@
 import asyncio
 from datetime import timedelta
 
-import asyncpg
-
 from services.feed import letters
 from services.feed.idempotency import KEPT
 from services.feed.queries import QUERIES
 from services.feed.removals import Removals
 from services.feed.rows import now
 from shared import clock
-from shared.errors import Busy
-from shared.postgres import Pool, acquire
+from shared.postgres import POSTGRES_AWAY, Pool, acquire
 from shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -46,6 +43,6 @@ class Housekeeping:
                 if clock.monotonic() - forgot_at >= _FORGET_EVERY:
                     forgot_at = clock.monotonic()
                     await self.forget()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, Busy) as error:
+            except POSTGRES_AWAY as error:
                 log.warning("housekeeping_failed", cause=repr(error))
             await asyncio.sleep(_EVERY)

@@ -10,12 +10,11 @@ import json
 import socket
 from collections.abc import Sequence
 
-import asyncpg
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
 from services.feed.queries import QUERIES
 from shared.eventlog.sequencer import Sequencer
-from shared.postgres import Pool
+from shared.postgres import POSTGRES_AWAY, Pool
 
 LEADING = Gauge("chorus_sequencer_leading", "1 where this process numbers the log.", ["log"])
 REDIS = Gauge("chorus_sequencer_redis_reached", "1 where this process leads and knows its stream's end.", ["log"])
@@ -32,8 +31,6 @@ MOST = 100_001
 """Unnumbered events that are counted; more are as many as these to whoever is woken by it."""
 PATIENCE = 2.0
 """Seconds for a question to Postgres, and for a caller to say what it wants."""
-
-_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 
 class Door:
@@ -69,7 +66,9 @@ class Door:
         if path == "/readyz":
             return await self._readiness()
         if path == "/metrics":
-            with contextlib.suppress(*_AWAY):  # what only Postgres knows keeps its last value, and its age tells
+            with contextlib.suppress(
+                *POSTGRES_AWAY
+            ):  # what only Postgres knows keeps its last value
                 await self._look()
             self._tell()
             return "200 OK", CONTENT_TYPE_LATEST, generate_latest()
@@ -80,7 +79,7 @@ class Door:
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._pool.fetchval("SELECT 1")
-        except _AWAY as error:
+        except POSTGRES_AWAY as error:
             broken.append({"name": "postgres", "detail": type(error).__name__})
         down = bool(broken)
         for each in self._sequencers:

@@ -69,7 +69,7 @@ class Removals:
                     async with asyncio.timeout(TIMEOUT):
                         await self._storage.drop(digest)
                 await QUERIES.drop_photo_removal(connection, id=removal["id"])
-        except (asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             raise
         except Exception as error:
             if removal is None:

@@ -12,15 +12,6 @@ from shared.postgres import Connection, Pool
 TOMBSTONE = "redacted"
 """The type of an entry whose words were removed; its channels and its place stay."""
 
-POSTGRES_AWAY = (
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a session that the server ended while a statement was being sent
-    OSError,
-    TimeoutError,
-)
-"""What a statement raises while Postgres is away, or ends our session."""
-
 _READ = "SELECT * FROM eventlog.read($1, $2, $3, $4)"
 
 

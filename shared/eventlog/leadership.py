@@ -15,8 +15,7 @@ import asyncpg
 
 from shared.clock import monotonic
 from shared.eventlog.cancellation import Cancellation
-from shared.eventlog.entries import POSTGRES_AWAY
-from shared.postgres import Pool
+from shared.postgres import POSTGRES_AWAY, Pool
 from shared.telemetry import get_logger
 
 log_ = get_logger(__name__)
@@ -74,7 +73,7 @@ async def session(url: str, log: int) -> AsyncIterator[Session]:
     finally:
         try:
             await connection.close(timeout=1)
-        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except POSTGRES_AWAY:
             connection.terminate()
 
 

@@ -11,9 +11,7 @@ import random
 import asyncpg
 
 from shared import clock
-from shared.errors import Busy
-from shared.eventlog.entries import POSTGRES_AWAY
-from shared.postgres import Pool, transaction
+from shared.postgres import POSTGRES_AWAY, Pool, transaction
 from shared.telemetry import get_logger
 
 log_ = get_logger(__name__)
@@ -38,7 +36,7 @@ async def run(pool: Pool, *, keep: datetime.timedelta = KEEP) -> None:
     while True:
         try:
             await keep_days(pool, now=clock.now(), keep=keep)
-        except (*POSTGRES_AWAY, Busy) as error:
+        except POSTGRES_AWAY as error:
             log_.warning("retention_failed", error=repr(error))
         await asyncio.sleep(EVERY)
 

@@ -13,13 +13,12 @@ from redis.asyncio import Redis
 
 from shared.clock import monotonic
 from shared.eventlog.cancellation import Cancellation
-from shared.eventlog.entries import POSTGRES_AWAY
 from shared.eventlog.installation import ForeignRedis, open_epoch, standing, what_changed
 from shared.eventlog.leadership import Session, end_when_lost, session, stand_by
 from shared.eventlog.publisher import Publisher
 from shared.eventlog.stream import MAX_LENGTH, UNAVAILABLE, Fenced
 from shared.faults import reached
-from shared.postgres import Pool
+from shared.postgres import POSTGRES_AWAY, Pool
 from shared.telemetry import get_logger
 
 log_ = get_logger(__name__)

@@ -11,14 +11,13 @@ import asyncpg
 from redis.asyncio import Redis
 
 from shared.clock import monotonic
-from shared.errors import Busy
 from shared.eventlog.cancellation import Cancellation
-from shared.eventlog.entries import POSTGRES_AWAY, TOMBSTONE, Entry, entry_of, floor, read_range, read_rows
+from shared.eventlog.entries import TOMBSTONE, Entry, entry_of, floor, read_range, read_rows
 from shared.eventlog.lag import Lag
 from shared.eventlog.position import Position
 from shared.eventlog.stream import UNAVAILABLE, Pairs, Reading, Stream
 from shared.eventlog.watch import Answer, Watch
-from shared.postgres import Pool, acquire
+from shared.postgres import POSTGRES_AWAY, Pool, acquire
 from shared.telemetry import get_logger
 
 __all__ = ["TOMBSTONE", "BehindFloor", "Entry", "EpochChanged", "Tail", "floor", "read_range"]
@@ -39,8 +38,6 @@ FRESH_WITHIN = 1.0
 """Seconds since we last stood at Postgres's head, for `fresh`."""
 PAUSE = 0.25
 """Seconds until Postgres is tried again when it is away."""
-
-_POSTGRES_AWAY = (*POSTGRES_AWAY, Busy)
 
 
 class EpochChanged(Exception):
@@ -174,7 +171,7 @@ class Tail:
         self._take_head(answer)
 
     async def _postgres_away(self, error: Exception | None) -> None:
-        if isinstance(error, LookupError | asyncpg.SyntaxOrAccessError) or not isinstance(error, _POSTGRES_AWAY):
+        if isinstance(error, LookupError | asyncpg.SyntaxOrAccessError) or not isinstance(error, POSTGRES_AWAY):
             raise error or AssertionError("neither a value nor an error")
         log_.warning("tail_without_postgres", log=self.log, error=repr(error))
         await asyncio.sleep(PAUSE)
@@ -300,7 +297,7 @@ class Tail:
             async with acquire(self._pool) as connection:
                 rows = await read_rows(connection, self.log, self.position.seq, last, PAGE)
                 held = await floor(connection, self.log) if self._lacks(rows) else 0
-        except _POSTGRES_AWAY as error:
+        except POSTGRES_AWAY as error:
             await self._postgres_away(error)
             return []
         if held > self.position.seq + 1:

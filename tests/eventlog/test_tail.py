@@ -8,11 +8,11 @@ import pytest
 from services.embedded import Postgres, Redis
 from shared.eventlog import stream
 from shared.eventlog import tail as tails
-from shared.eventlog.entries import POSTGRES_AWAY, Entry, floor
+from shared.eventlog.entries import Entry, floor
 from shared.eventlog.installation import open_epoch
 from shared.eventlog.position import Position
 from shared.eventlog.tail import BehindFloor, EpochChanged, Tail
-from shared.postgres import migrate
+from shared.postgres import POSTGRES_AWAY, migrate
 from tests.eventlog.rig import PATIENCE, Rig, take, until
 from tests.servers import Database
 

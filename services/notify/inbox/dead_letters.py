@@ -43,7 +43,7 @@ def is_of_the_event(error: Exception) -> bool:
     """Whether `error` comes from what the event says, so that waiting would not help."""
     if isinstance(error, Busy) and isinstance(error.__cause__, Exception):
         return isinstance(error.__cause__, ValueError)  # `retrying` takes an argument that fits no column for an outage
-    if isinstance(error, asyncpg.InterfaceError):
+    if isinstance(error, (asyncpg.InterfaceError, asyncpg.InternalClientError)):
         return isinstance(error, ValueError)
     if isinstance(error, asyncpg.PostgresError):
         return isinstance(error, _OF_THE_EVENT)

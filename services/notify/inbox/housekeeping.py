@@ -4,12 +4,9 @@ pages that still show them; and the inboxes of those who left."""
 import asyncio
 from datetime import timedelta
 
-import asyncpg
-
 from services.notify.inbox.inbox import queries
 from shared import clock
-from shared.errors import Busy
-from shared.postgres import Pool, acquire
+from shared.postgres import POSTGRES_AWAY, Pool, acquire
 from shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -27,7 +24,7 @@ async def run(pool: Pool) -> None:
         try:
             await forget_removed(pool)
             await forget_departed(pool)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, Busy) as error:
+        except POSTGRES_AWAY as error:
             log.warning("housekeeping_failed", cause=repr(error))
         await asyncio.sleep(EVERY)
 

@@ -3,19 +3,17 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
-import asyncpg
 from redis.asyncio import Redis
 
 from services.notify.live.generation import Generation
 from services.notify.live.hub import FRAME
 from services.notify.live.ring import Ring
 from services.notify.settings import NotifySettings
-from shared.errors import Busy
 from shared.eventlog.cursor import head
 from shared.eventlog.entries import Entry, read_range
 from shared.eventlog.position import Position
 from shared.eventlog.tail import EpochChanged, Tail
-from shared.postgres import Pool, acquire
+from shared.postgres import POSTGRES_AWAY, Pool, acquire
 from shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -75,7 +73,7 @@ class Follower:
                 async with acquire(self._pool) as connection:
                     cursor = await head(connection)
                 rings = [await self._filled(number, seq) for number, seq in enumerate(cursor.seq)]
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, Busy) as error:
+            except POSTGRES_AWAY as error:
                 log.warning("ring_not_filled", error=repr(error))
                 await asyncio.sleep(AGAIN)
                 continue
