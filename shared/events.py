@@ -100,6 +100,21 @@ class MembershipChanged(Event, frozen=True, kw_only=True, tag="membership.change
     joined: bool
 
 
+class StoryChanged(Event, frozen=True, kw_only=True, tag="story.changed"):
+    """A story of this member was changed, moved on by somebody, or deleted: where it stands, and not a word of it.
+
+    `state` is draft, review, returned, published or deleted; `post_id` is the post that it became. For the author's
+    tabs, and for the notifier.
+    """
+
+    account_id: str
+    story_id: str
+    post_id: str | None
+    state: str
+    version: int
+    actor_id: str
+
+
 class SessionRevoked(Event, frozen=True, kw_only=True, tag="session.revoked"):
     """A session ended before its time; its sockets close."""
 
@@ -149,6 +164,7 @@ AnyEvent: TypeAlias = (
     | TopicReloaded
     | MineChanged
     | MembershipChanged
+    | StoryChanged
     | SessionRevoked
     | NotificationChanged
     | NotificationRemoved

@@ -112,3 +112,12 @@ async def _execute(url: str, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+async def give_role(database: Database, account_id: str, role: str) -> None:
+    """The member has this role from now on; nobody is recorded as having given it."""
+    connection = await asyncpg.connect(database.url_direct)
+    try:
+        await connection.execute("update feed.account set role = $2 where id = $1", int(account_id), role)
+    finally:
+        await connection.close()

@@ -9,7 +9,7 @@ from litestar.types import ASGIApp
 
 from services.feed.accounts import Accounts
 from services.feed.addresses import Addresses
-from services.feed.api import accounts, comments, me, media, meta, pages, posts, reactions, roles, topics
+from services.feed.api import accounts, comments, me, media, meta, pages, posts, reactions, roles, stories, topics
 from services.feed.api.context import Context, Limits
 from services.feed.api.guests import Guests
 from services.feed.comments import Comments
@@ -19,6 +19,7 @@ from services.feed.follower import Follower
 from services.feed.granting import Roles
 from services.feed.housekeeping import Housekeeping
 from services.feed.images import Darkroom
+from services.feed.markdown import Renderer
 from services.feed.media import Photos
 from services.feed.memory import Memory
 from services.feed.passwords import Passwords
@@ -27,9 +28,11 @@ from services.feed.queries import QUERIES
 from services.feed.reactions import Reactions
 from services.feed.recovery import Recovery
 from services.feed.removals import Removals
+from services.feed.review import Review
 from services.feed.sessions import Sessions
 from services.feed.settings import FeedSettings
 from services.feed.storage import Storage
+from services.feed.stories import Stories
 from services.feed.throttle import Throttle
 from services.feed.topics import Topics
 from shared import disk
@@ -90,7 +93,7 @@ async def broken(context: Context | None) -> dict[str, str]:
 
 
 def _routes() -> list[Any]:
-    modules = (accounts, me, topics, posts, comments, reactions, media, roles, meta)
+    modules = (accounts, me, topics, posts, comments, reactions, media, stories, roles, meta)
     return [route for module in modules for route in module.ROUTES]
 
 
@@ -117,6 +120,8 @@ async def _open(settings: FeedSettings, stack: AsyncExitStack, memory: Memory, o
         await stack.enter_async_context(running(name, each, on_fatal))
     async with pool.acquire() as connection:
         installation: str = await QUERIES.installation(connection)
+    renderer = Renderer()
+    stories = Stories(pool, renderer)
     secure = settings.page_url().startswith("https://")
     attempts, minutes = settings.sign_in_attempts, 300
     return Context(
@@ -129,8 +134,10 @@ async def _open(settings: FeedSettings, stack: AsyncExitStack, memory: Memory, o
         departures=departures,
         roles=Roles(pool),
         topics=Topics(pool),
-        posts=Posts(pool),
+        posts=Posts(pool, renderer),
         edits=Edits(pool),
+        stories=stories,
+        review=Review(pool, stories),
         comments=Comments(pool),
         reactions=Reactions(pool),
         photos=Photos(pool, storage, darkroom),

@@ -55,8 +55,11 @@ class Edits:
                 post = await _own(connection, post_id, account_id)
                 if post["version"] != wanted.version:
                     raise Stale(f"It is at version {post['version']} now.")
+                faults = [] if wanted.body is UNSET else words.check_length(post["kind"], wanted.body)
                 if post["kind"] == "story" and wanted.title is None:
-                    raise Invalid(errors=[Fault(field="title", code="required", detail="A story has a title.")])
+                    faults.append(Fault(field="title", code="required", detail="A story has a title."))
+                if faults:
+                    raise Invalid(errors=faults)
                 return await _apply(connection, post, account_id, wanted, before)
 
         return await retrying(attempt)
@@ -154,7 +157,7 @@ async def _apply(connection: Connection, post: asyncpg.Record, account_id: int, 
     await _check_unmoved(connection, post_id, before)
     said = {name: getattr(wanted, name) for name in ("title", "body", "content_warning")}
     said = {name: post[name] if new is UNSET else new for name, new in said.items()}
-    found = text.entities(said["body"])
+    found = await words.find(post["kind"], said["body"])
     kept = sorted((place.asked, slug) for slug, place in before.items() if place.asked is not None)
     asked = [slug for _, slug in kept] if wanted.topics is UNSET else wanted.topics
     after = words.places(asked, found)
@@ -168,8 +171,24 @@ async def _apply(connection: Connection, post: asyncpg.Record, account_id: int, 
         await media.replace(connection, post_id, wanted.media, account_id)
     if _stands(after) != _stands(before):
         await _retag(connection, post, before, after)
+    if post["kind"] == "story":
+        await _record(connection, post, account_id)
     await _tell_edited(connection, post_id, [*before, *after])
     return await read_for(connection, post_id, account_id)
+
+
+async def _record(connection: Connection, post: asyncpg.Record, account_id: int) -> None:
+    """Moderators read the story before: that it has changed since stands beside what they did."""
+    await QUERIES.record_step(
+        connection,
+        story_id=None,
+        post_id=post["id"],
+        actor_id=account_id,
+        step="edited",
+        version=post["version"] + 1,
+        note=None,
+        at=now(),
+    )
 
 
 def _stands(places: Places) -> dict[str, tuple[int | None, int | None]]:

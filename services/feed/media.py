@@ -5,17 +5,28 @@ bytes whose row was never written, or has gone: removals.py.
 """
 
 import asyncpg
+import msgspec
 
 from services.feed import rows
 from services.feed.images import Darkroom
 from services.feed.queries import QUERIES
 from services.feed.removals import hold
+from services.feed.roles import State
 from services.feed.rows import now
 from services.feed.storage import Storage, variant_key
 from shared.errors import Busy, Fault, Invalid, NotFound
 from shared.ids import new_id
 from shared.postgres import Connection, Pool, acquire, retrying
 from shared.wire import Media
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    """What is served. With an `author` it is the cover of a story in `state`, for those who may see that."""
+
+    type: str
+    content: bytes
+    author: int | None
+    state: State | None
 
 
 class Photos:
@@ -58,8 +69,8 @@ class Photos:
 
         return await retrying(attempt)
 
-    async def file(self, media_id: int, size: str) -> tuple[str, bytes]:
-        """Media type and bytes of one size. Raises NotFound."""
+    async def file(self, media_id: int, size: str) -> File:
+        """One size of a photo. Raises NotFound."""
 
         async def attempt() -> asyncpg.Record | None:
             async with acquire(self._pool) as connection:
@@ -69,13 +80,17 @@ class Photos:
         row = await retrying(attempt)
         if row is None:
             raise NotFound("There is no such photo.")
-        return row["type"], await self._storage.get(variant_key(row["digest"], size))
+        content = await self._storage.get(variant_key(row["digest"], size))
+        return File(type=row["type"], content=content, author=row["story_author"], state=row["story_state"])
 
 
-async def lock(connection: Connection, ids: list[int], owner_id: int, post_id: int | None = None) -> list[Media]:
-    """Photos that a post may carry, in the order asked, held until the caller's transaction ends.
+async def lock(
+    connection: Connection, ids: list[int], owner_id: int, post_id: int | None = None, *, story_id: int | None = None
+) -> list[Media]:
+    """Photos that a post (or, with `story_id`, a story) may carry, in the order asked, held until the caller's
+    transaction ends.
 
-    Raises Invalid, naming each that is not the owner's, not there, or carried by a post other than `post_id`.
+    Raises Invalid, naming each that is not the owner's, not there, or carried by another post or story.
     """
     found = {row["id"]: row for row in await QUERIES.lock_media(connection, ids=ids)}
     faults, taken = [], []
@@ -83,7 +98,7 @@ async def lock(connection: Connection, ids: list[int], owner_id: int, post_id: i
         row = found.get(media_id)
         if row is None or row["owner_id"] != owner_id:
             faults.append(Fault(field=f"media.{place}", code="not_found", detail="You have no such photo."))
-        elif row["post_id"] not in (None, post_id):
+        elif row["post_id"] not in (None, post_id) or row["story_id"] not in (None, story_id):
             faults.append(Fault(field=f"media.{place}", code="taken", detail="Another post carries this photo."))
         else:
             taken.append(rows.media(media_id, row["alt"], row["width"], row["height"]))

@@ -44,6 +44,13 @@ class Oldest(Keys, frozen=True, kw_only=True, tag="o"):
     id: int
 
 
+class LongestWaiting(Keys, frozen=True, kw_only=True, tag="w"):
+    """Stories in review, who waited longest first: those after (milliseconds since 1970, id)."""
+
+    at: int
+    id: int
+
+
 class MostFollowed(Keys, frozen=True, kw_only=True, tag="p"):
     """Topics, the most followed first: those after (people, slug)."""
 
@@ -74,6 +81,8 @@ def keys_of(text: str | None, kind: type[K]) -> K | None:
         raw = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
         keys = msgspec.json.decode(raw, type=kind)
         if not 0 <= getattr(keys, "id", 0) <= MAX_ID or not 0 <= getattr(keys, "people", 0) < 1 << 31:
+            raise ValueError
+        if not 0 <= getattr(keys, "at", 0) < 1 << 42:
             raise ValueError
         if "\0" in getattr(keys, "slug", ""):
             raise ValueError

@@ -14,6 +14,7 @@ import msgspec
 
 from services.feed import idempotency, media, rows, sessions, text, topics, words
 from services.feed.idempotency import Answer, Key
+from services.feed.markdown import Renderer
 from services.feed.paging import Hottest, Keys, Newest, Page, cursor
 from services.feed.queries import QUERIES
 from services.feed.sessions import Member
@@ -24,7 +25,7 @@ from shared.faults import reached
 from shared.ids import MAX_ID, id_time, new_id
 from shared.postgres import Connection, Pool, acquire, retrying, transaction
 from shared.telemetry import current_request
-from shared.wire import AsOf, Counts, Post
+from shared.wire import AsOf, Counts, Post, encode
 
 PostKind = Literal["post", "story"]
 
@@ -63,18 +64,24 @@ def hot(created_at: datetime, reactions: int, comments: int) -> float:
 class Posts:
     """Reads and makes posts."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, renderer: Renderer) -> None:
         self._pool = pool
+        self._renderer = renderer
         self._known: set[str] = set()
 
     async def read(self, post_id: int, viewer: int | None) -> Read:
-        """One post. Raises NotFound."""
+        """One post, a story with its `html`. Raises NotFound."""
 
-        async def attempt() -> Read:
+        async def attempt() -> asyncpg.Record:
             async with acquire(self._pool) as connection:
-                return await read_for(connection, post_id, viewer)
+                return await _row(connection, post_id, viewer)
 
-        return await retrying(attempt)
+        row = await retrying(attempt)
+        read = _read(row, viewer)
+        if row["kind"] != "story":
+            return read
+        html = await self._renderer.html(row["body"], rows.entities(row["entities"]))
+        return Read(body=read.body[:-1] + b',"html":' + encode(html) + b"}", as_of=read.as_of)
 
     async def newest(
         self, topic: str, viewer: int | None, kind: PostKind | None, before: Newest | None, limit: int
@@ -122,7 +129,7 @@ class Posts:
         The member's session is checked by the statement that writes. Raises NotSignedIn, KeyReused, and Invalid for
         photos that can't be attached.
         """
-        found = text.entities(new.body)
+        found = await words.find(new.kind, new.body)
         places = words.places(new.topics, found)
 
         async def attempt() -> Answer:
@@ -150,9 +157,17 @@ class Posts:
 
 async def read_for(connection: Connection, post_id: int, viewer: int | None) -> Read:
     """A post as `viewer` sees it now. Raises NotFound."""
+    return _read(await _row(connection, post_id, viewer), viewer)
+
+
+async def _row(connection: Connection, post_id: int, viewer: int | None) -> asyncpg.Record:
     row: asyncpg.Record | None = await QUERIES.read_post(connection, post_id=post_id, viewer=viewer)
     if row is None:
         raise NotFound("There is no such post.")
+    return row
+
+
+def _read(row: asyncpg.Record, viewer: int | None) -> Read:
     return Read(body=rows.with_mine(rows.post(row), viewer, row["mine"]), as_of=rows.as_of(row))
 
 

@@ -1,13 +1,33 @@
 """What a text says once it is taken: its entities with accounts behind its mentions, and the topics it names."""
 
+import asyncio
 from collections.abc import Mapping
 
 import msgspec
 
-from services.feed import text
+from services.feed import markdown, text
 from services.feed.accounts import ids_by_handle
+from shared.errors import Fault
 from shared.postgres import Connection
 from shared.wire import Entity
+
+
+def found_in(kind: str, body: str) -> list[text.Entity]:
+    """Tags, mentions and links of a post's body: of a story's those that are not in its code."""
+    return markdown.entities(body) if kind == "story" else text.entities(body)
+
+
+async def find(kind: str, body: str) -> list[text.Entity]:
+    """As `found_in`; a story's, which may take a while, in a thread."""
+    return await asyncio.to_thread(found_in, kind, body) if kind == "story" else found_in(kind, body)
+
+
+def check_length(kind: str, body: str) -> list[Fault]:
+    """Whether a post, which may not be as long as a story, is too long."""
+    most = (markdown.STORY_LENGTH if kind == "story" else text.BODY_LENGTH)[1]
+    if len(body) <= most:
+        return []
+    return [Fault(field="body", code="too_long", detail=f"At most {most:,} characters; these are {len(body):,}.")]
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

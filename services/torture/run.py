@@ -75,6 +75,7 @@ async def _community(stage: Stage, options: Options, report: Report, say: Say, b
         for number in range(MEMBERS)
     ]
     await asyncio.gather(*(member.sign_up() for member in members))
+    await stage.fetch("update feed.account set role = 'moderator'")  # they publish stories at once
     generator = Generator(feed, stage.http["notify-1"], members, options.seed, options.rate)
     book = Book()
     clients = _crowd(stage, generator, options, book)

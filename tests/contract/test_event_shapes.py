@@ -67,6 +67,7 @@ EVENTS: list[e.Event] = [
     e.TopicReloaded(slug="sleep"),
     e.MineChanged(account_id="11", post_id="100", comment_id=None, reaction="hug"),
     e.MembershipChanged(account_id="11", topic="sleep", joined=True),
+    e.StoryChanged(account_id="11", story_id="600", post_id=None, state="returned", version=3, actor_id="12"),
     e.SessionRevoked(account_id="11", session_id="500"),
     e.NotificationChanged(notification=LINE, unread=3),
     e.NotificationRemoved(ids=["400"], unread=2),

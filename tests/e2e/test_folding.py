@@ -10,6 +10,7 @@ from shared.events import KINDS
 from tests.e2e.fold import Json, Page
 from tests.e2e.people import Member
 from tests.live_client import Cursor, LiveClient
+from tests.servers import Database, give_role
 from tests.stack import Stack
 
 TOPIC = "window box"
@@ -73,6 +74,14 @@ async def _joined(scene: Scene) -> None:
     await scene.reader.call("PUT", f"/v1/topics/{SLUG}/membership")
 
 
+async def _story_published(scene: Scene) -> None:
+    words = {"title": "Ten past four", "body": "The clock stopped, `#not_here`. #WindowBox"}
+    story = await scene.reader.call("POST", "/v1/stories", words, expect=201)
+    for step in ("submit", "publish"):
+        body = {"version": story["version"]}
+        story = await scene.reader.call("POST", f"/v1/stories/{story['id']}/{step}", body)
+
+
 CASES: dict[str, tuple[Callable[[Scene], Awaitable[None]], set[str]]] = {
     "post.created": (_post_created, {"post.created", "topic.changed"}),
     "post.edited": (_post_edited, {"post.edited"}),
@@ -84,6 +93,7 @@ CASES: dict[str, tuple[Callable[[Scene], Awaitable[None]], set[str]]] = {
     "counts.changed": (_reacted, {"counts.changed", "mine.changed"}),
     "mine.changed": (_reaction_withdrawn, {"counts.changed", "mine.changed"}),
     "counts.changed of a comment": (_comment_reacted, {"counts.changed", "mine.changed"}),
+    "story.changed": (_story_published, {"post.created", "topic.changed", "story.changed"}),
     "membership.changed": (_joined, {"membership.changed", "topic.changed"}),
 }
 
@@ -103,13 +113,16 @@ def test_every_kind_of_event_is_folded_somewhere() -> None:
 
 
 @pytest.mark.parametrize("services", [{"CHORUS_LOGS": "1"}], indirect=True)
-async def test_a_page_fetched_before_plus_frames_equals_a_page_fetched_after(services: Stack) -> None:
+async def test_a_page_fetched_before_plus_frames_equals_a_page_fetched_after(
+    services: Stack, database: Database
+) -> None:
     for number, (name, (change, kinds)) in enumerate(CASES.items()):
         async with (
             await Member.sign_up(services.url, "reader") as reader,
             await Member.sign_up(services.url, "other") as other,
             LiveClient(services.notify.live_url, reader.token) as client,
         ):
+            await give_role(database, reader.id, "moderator")
             post = await other.post(f"Opening number {number}.", topics=[TOPIC.replace(" ", "_")])
             comment = await other.comment(post, "A first comment.")
             before = await _fetch(reader, post)

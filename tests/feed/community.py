@@ -118,3 +118,8 @@ def problem(response: httpx.Response, status: int, code: str | None = None) -> d
 def faults(response: httpx.Response) -> set[tuple[str, str]]:
     """Field and code of every fault that a 422 names."""
     return {(fault["field"], fault["code"]) for fault in problem(response, 422)["errors"]}
+
+
+async def story_of(author: Member, **fields: Any) -> dict[str, Any]:
+    """A draft of theirs."""
+    return made(await author.call("POST", "/v1/stories", fields))

@@ -12,7 +12,7 @@ from services.feed.settings import FeedSettings
 from shared import clock
 from shared.errors import all_errors
 from shared.links import sign_link
-from tests.feed.community import PASSWORD, Community, Member, made
+from tests.feed.community import PASSWORD, Community, Member, made, story_of
 from tests.feed.conftest import SECRET
 from tests.feed.test_media import picture
 
@@ -36,18 +36,17 @@ async def example_calls(community: Community, ada: Member) -> list[tuple[str, st
     post = await ada.post("#calm")
     comment = await ada.comment(post, "x")
     photo = (await ada.call("POST", "/v1/media", files={"file": ("p.png", picture("PNG"))})).json()
-    at = {
-        "handle": (await community.member()).handle,
-        "post_id": post["id"],
-        "comment_id": comment["id"],
-        "slug": "calm",
-        "media_id": photo["id"],
-        "size": "small",
-    }
+    other = await community.member()
+    drafts = [await story_of(ada, title="A story", body="Words") for _ in range(3)]
+    for draft in drafts[1:]:
+        await ada.call("POST", f"/v1/stories/{draft['id']}/submit", {"version": 1})
+    at = {"post_id": post["id"], "comment_id": comment["id"], "slug": "calm", "media_id": photo["id"], "size": "small"}
+    at |= {"handle": other.handle, **dict(zip(("story_id", "second", "third"), (d["id"] for d in drafts), strict=True))}
+    story = "/v1/stories/{story_id}"
     account = {"handle": "some_body", "display_name": "Some Body", "password": PASSWORD}
     at["session_id"], links, leaver = await account_examples(community, ada)
     return [
-        (method, path, {"path": path.format(**at), **options})
+        (method, path, {"path": str(options.pop("at", path)).format(**at), **options})
         for method, path, options in (
             ("POST", "/v1/accounts", {"body": account}),
             ("POST", "/v1/sessions", {"body": {"handle": ada.handle, "password": PASSWORD}}),
@@ -67,6 +66,16 @@ async def example_calls(community: Community, ada: Member) -> list[tuple[str, st
             ("DELETE", "/v1/me/sessions", {}),
             ("POST", "/v1/me/password", {"body": {"current": PASSWORD, "password": "a river, a boat"}}),
             ("POST", "/v1/me/deletion", {"body": {"password": PASSWORD, "words": "keep"}, "headers": leaver}),
+            ("POST", "/v1/stories", {"body": {"title": "Far off", "body": "Once", "topics": ["calm"]}}),
+            ("POST", "/v1/stories/preview", {"body": {"body": "*Once*"}}),
+            ("GET", "/v1/stories", {}),
+            ("GET", story, {}),
+            ("PATCH", story, {"body": {"version": 1, "body": "Twice"}}),
+            ("POST", f"{story}/submit", {"body": {"version": 2}}),
+            ("POST", f"{story}/withdraw", {"body": {"version": 3}}),
+            ("POST", f"{story}/publish", {"at": "/v1/stories/{second}/publish", "body": {"version": 2}}),
+            ("POST", f"{story}/return", {"at": "/v1/stories/{third}/return", "body": {"version": 2, "note": "Soon"}}),
+            ("DELETE", story, {}),
             ("POST", "/v1/live/ticket", {}),
             ("GET", "/v1/config", {}),
             ("GET", "/v1/topics", {}),

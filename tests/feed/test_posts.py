@@ -69,7 +69,7 @@ async def test_members_who_post_at_once_with_the_same_new_tag_all_count(communit
 
 
 async def test_a_story_has_a_title_and_is_counted_and_listed_as_one(community: Community) -> None:
-    ada = await community.member()
+    ada = await community.give(await community.member(), "moderator")
     before = await community.row_counts()
     refused = problem(await ada.call("POST", "/v1/posts", {"body": "Once", "kind": "story"}), 422, "invalid")
     assert [fault["field"] for fault in refused["errors"]] == ["title"]

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from services.feed import addresses, text
+from services.feed.markdown import STORY_LENGTH
 from shared import links
 from shared.decoding import decode_body
 from shared.errors import Fault, Invalid
@@ -17,6 +18,9 @@ from shared.ids import parse_id
 
 TOPICS_MAX = 100
 MEDIA_MAX = 10
+NOTE_LENGTH = (1, 2000)
+STORY_BYTES = 640 * 1024
+"""What the JSON of a story may weigh: 40,000 characters, each written as two escapes of six bytes, and the rest."""
 
 NewPassword = Annotated[str, Meta(min_length=8, max_length=200, description="None of those that are guessed first.")]
 Given = Annotated[str, Meta(min_length=1, max_length=200, description="Your present password.")]
@@ -30,9 +34,22 @@ Version = Annotated[int, Meta(ge=1, le=2**31 - 1, description="The version that 
 Words = Annotated[
     str, Meta(min_length=text.BODY_LENGTH[0], max_length=text.BODY_LENGTH[1], description="Taken exactly as it is.")
 ]
+Long = Annotated[
+    str,
+    Meta(
+        min_length=text.BODY_LENGTH[0],
+        max_length=STORY_LENGTH[1],
+        description=f"Taken exactly as it is. {text.BODY_LENGTH[1]:,} characters; a story, in Markdown, may have "
+        f"{STORY_LENGTH[1]:,}.",
+    ),
+]
+Markdown = Annotated[
+    str, Meta(max_length=STORY_LENGTH[1], description="Markdown: CommonMark, without HTML and pictures.")
+]
 Title = Annotated[str, Meta(min_length=text.TITLE_LENGTH[0], max_length=text.TITLE_LENGTH[1])]
 ContentWarning = Annotated[str, Meta(min_length=text.WARNING_LENGTH[0], max_length=text.WARNING_LENGTH[1])]
 Id = Annotated[str, Meta(min_length=1, max_length=19, pattern="^[1-9][0-9]*$", description="An id.")]
+Cover = Annotated[str, Meta(min_length=1, max_length=19, pattern="^[1-9][0-9]*$", description="Your own photo's id.")]
 Tag = Annotated[str, Meta(min_length=1, max_length=text.MAX_TAG, description="A topic in any spelling.")]
 Tags = Annotated[list[Tag], Meta(max_length=TOPICS_MAX)]
 MediaIds = Annotated[list[Id], Meta(max_length=MEDIA_MAX, description="Your own photos, each in one post.")]
@@ -109,7 +126,7 @@ class Renewal(Body, frozen=True, kw_only=True):
 class PostBody(Body, frozen=True, kw_only=True):
     """A new post."""
 
-    body: Words
+    body: Long
     title: Title | None = None
     kind: Literal["post", "story"] = "post"
     topics: Tags = []
@@ -121,11 +138,51 @@ class PostChange(Body, frozen=True, kw_only=True):
     """What changes in a post; what is left out stays."""
 
     version: Version
-    body: Words | UnsetType = UNSET
+    body: Long | UnsetType = UNSET
     title: Title | UnsetType | None = UNSET
     topics: Tags | UnsetType = UNSET
     media: MediaIds | UnsetType = UNSET
     content_warning: ContentWarning | UnsetType | None = UNSET
+
+
+class StoryBody(Body, frozen=True, kw_only=True):
+    """A draft; what it lacks may come later."""
+
+    title: Title | None = None
+    body: Markdown = ""
+    topics: Tags = []
+    cover: Cover | None = None
+    content_warning: ContentWarning | None = None
+
+
+class StoryChange(Body, frozen=True, kw_only=True):
+    """What changes in a draft; what is left out stays."""
+
+    version: Version
+    title: Title | UnsetType | None = UNSET
+    body: Markdown | UnsetType = UNSET
+    topics: Tags | UnsetType = UNSET
+    cover: Cover | UnsetType | None = UNSET
+    content_warning: ContentWarning | UnsetType | None = UNSET
+
+
+class StoryStep(Body, frozen=True, kw_only=True):
+    """A step of a story: of the version that you read."""
+
+    version: Version
+
+
+class StoryReturn(Body, frozen=True, kw_only=True):
+    """A story goes back to its author."""
+
+    version: Version
+    note: Annotated[str, Meta(min_length=1, max_length=NOTE_LENGTH[1], description="Why, in words for its author.")]
+
+
+class PreviewBody(Body, frozen=True, kw_only=True):
+    """Words to look at."""
+
+    body: Markdown
 
 
 class CommentBody(Body, frozen=True, kw_only=True):
@@ -198,14 +255,23 @@ def _id(field: str) -> Check:
     return check
 
 
+def _draft(value: str) -> list[Fault]:
+    return text.check_text(value, field="body", minimum=0, maximum=STORY_LENGTH[1])
+
+
 _POST: dict[str, Check] = {
-    "body": _text("body", text.BODY_LENGTH),
+    "body": _text("body", STORY_LENGTH),
     "title": _text("title", text.TITLE_LENGTH, single_line=True),
     "topics": _topics,
     "media": _media,
     "content_warning": _text("content_warning", text.WARNING_LENGTH, single_line=True),
 }
 _PASSWORD = _text("password", (1, 200))
+_STORY: dict[str, Check] = {
+    **{name: check for name, check in _POST.items() if name != "media"},
+    "body": _draft,
+    "cover": _id("cover"),
+}
 _CHECKS: dict[type[Body], dict[str, Check]] = {
     SignUp: {
         "handle": text.check_handle,
@@ -219,6 +285,10 @@ _CHECKS: dict[type[Body], dict[str, Check]] = {
     EmailConfirmation: {"token": _text("token", (1, links.LONGEST), single_line=True)},
     Leaving: {"password": _PASSWORD},
     SignIn: {"handle": _text("handle", (1, 100), single_line=True), "password": _text("password", (1, 200))},
+    StoryBody: _STORY,
+    StoryChange: _STORY,
+    StoryReturn: {"note": _text("note", NOTE_LENGTH)},
+    PreviewBody: {"body": _draft},
     PostBody: _POST,
     PostChange: _POST,
     CommentBody: {"body": _text("body", text.BODY_LENGTH), "parent": _id("parent")},

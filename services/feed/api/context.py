@@ -12,8 +12,10 @@ from services.feed.media import Photos
 from services.feed.posts import Posts
 from services.feed.reactions import Reactions
 from services.feed.recovery import Recovery
+from services.feed.review import Review
 from services.feed.sessions import Sessions
 from services.feed.settings import FeedSettings
+from services.feed.stories import Stories
 from services.feed.throttle import Throttle
 from services.feed.topics import Topics
 from shared.eventlog.waker import Waker
@@ -45,6 +47,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     topics: Topics
     posts: Posts
     edits: Edits
+    stories: Stories
+    review: Review
     comments: Comments
     reactions: Reactions
     photos: Photos

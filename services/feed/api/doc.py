@@ -6,6 +6,7 @@ import msgspec
 
 from services.feed.roles import Role
 from services.feed.sessions import OpenSession
+from services.feed.story import Line, Story
 from shared import errors
 from shared.errors import ChorusError
 from shared.wire import AsOf, Author, Comment, Media, Post, Topic
@@ -83,6 +84,26 @@ class TopicPage(msgspec.Struct, frozen=True, kw_only=True):
     as_of: AsOf
 
 
+class PostNow(Post, frozen=True, kw_only=True):
+    """A post; a story with `html`: its Markdown rendered and sanitised. No event and no list bears it."""
+
+    html: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class StoryPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Stories on their way, without their words."""
+
+    items: list[Line]
+    next: str | None
+    as_of: AsOf
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    """What Markdown looks like."""
+
+    html: str
+
+
 class PostPage(msgspec.Struct, frozen=True, kw_only=True):
     """Posts of a topic."""
 
@@ -103,6 +124,7 @@ class FeedLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The greatest lengths (code points), numbers and sizes (bytes) that are taken."""
 
     body: int
+    story: int
     title: int
     content_warning: int
     alt: int
@@ -134,9 +156,13 @@ __all__ = [
     "Me",
     "Media",
     "OpenSession",
+    "PostNow",
     "PostPage",
+    "Preview",
     "Session",
     "SessionPage",
+    "Story",
+    "StoryPage",
     "Ticket",
     "TopicNow",
     "TopicPage",

@@ -12,9 +12,10 @@ from multipart import (  # type: ignore[import-untyped]
 
 from services.feed import text
 from services.feed.api.answers import plain
-from services.feed.api.doc import BODIES, WRITES, Doc
-from services.feed.api.requests import Ask, context_of, id_in_path, member_of
+from services.feed.api.doc import BODIES, READS, WRITES, Doc
+from services.feed.api.requests import Ask, context_of, id_in_path, id_of, member_of, viewer
 from services.feed.images import MAX_BYTES, SIZES
+from services.feed.roles import State, may_see_story
 from shared.errors import Fault, Invalid, NotFound, TooLarge, TooMany, Unparsable, UnsupportedType
 from shared.wire import Media
 
@@ -48,18 +49,34 @@ async def upload(request: Ask) -> Response[bytes]:
     return plain(photo, 201)
 
 
-@get("/media/{media_id:str}/{size:str}", opt={"doc": Doc(answer=bytes, media_type="image/webp", errors=(NotFound,))})
+@get(
+    "/media/{media_id:str}/{size:str}",
+    opt={"doc": Doc(answer=bytes, media_type="image/webp", errors=(*READS, NotFound))},
+)
 async def media_file(request: Ask) -> Response[bytes]:
-    """One size of a photo: `small`, `medium` or `full`. The same bytes for ever."""
+    """One size of a photo: `small`, `medium` or `full`. The same bytes for ever.
+
+    The cover of a story that is not published is there for those alone who may read the story.
+    """
     size = request.path_params["size"]
     if size not in SIZES:
         raise NotFound("There is no such size.")
-    kind, content = await context_of(request).photos.file(id_in_path(request, "media_id"), size)
+    file = await context_of(request).photos.file(id_in_path(request, "media_id"), size)
+    if file.author is not None and file.state is not None:
+        await _check_reader(request, file.author, file.state)
     headers = {
-        "Cache-Control": "public, max-age=31536000, immutable",
+        "Cache-Control": "public, max-age=31536000, immutable" if file.author is None else "private, no-store",
         "Content-Security-Policy": "default-src 'none'",
     }
-    return Response(content, headers=headers, media_type=kind)
+    return Response(file.content, headers=headers, media_type=file.type)
+
+
+async def _check_reader(request: Ask, author: int, state: State) -> None:
+    """Raises NotFound for who may not see the story, as for a photo that is not there; NotSignedIn for a bad token."""
+    member = await viewer(request)
+    role = "member" if member is None else (await context_of(request).roles.of(member.id)).role
+    if not may_see_story(id_of(member), role, author, state):
+        raise NotFound("There is no such photo.")
 
 
 async def _parts(request: Ask) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from services.feed.api.doc import Configuration, Doc, FeedLimits
 from services.feed.api.docs import calls_page, errors_page
 from services.feed.api.openapi import document
 from services.feed.api.requests import Ask, context_of
+from services.feed.markdown import STORY_LENGTH
 from services.feed.positions import positions
 from shared.wire import encode
 
@@ -26,6 +27,7 @@ async def config(request: Ask) -> Response[bytes]:
     context = context_of(request)
     limits = FeedLimits(
         body=text.BODY_LENGTH[1],
+        story=STORY_LENGTH[1],
         title=text.TITLE_LENGTH[1],
         content_warning=text.WARNING_LENGTH[1],
         alt=text.ALT_LENGTH[1],

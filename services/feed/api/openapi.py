@@ -20,6 +20,7 @@ _REF = "#/components/schemas/{name}"
 _ID = {"type": "string", "pattern": "^[1-9][0-9]{0,18}$"}
 _PATH: dict[str, tuple[str, dict[str, Any]]] = {
     "post_id": ("A post's id.", _ID),
+    "story_id": ("A story's id, or that of the post that it became.", _ID),
     "comment_id": ("A comment's id.", _ID),
     "media_id": ("A photo's id.", _ID),
     "session_id": ("A session's id.", _ID),
@@ -36,6 +37,10 @@ _QUERY: dict[str, tuple[str, dict[str, Any]]] = {
     "sort": ("The order.", {"type": "string", "enum": ["new", "hot"], "default": "new"}),
     "kind": ("Posts of this kind alone.", {"type": "string", "enum": ["post", "story"]}),
 }
+_QUERY["list"] = (
+    "Your own stories, or (for moderators) those that wait for a review.",
+    {"type": "string", "enum": ["mine", "review"], "default": "mine"},
+)
 _AS_OF = {
     "description": 'The log\'s positions that this answer holds for, as JSON: {"epoch": 7, "seq": [60]}.',
     "schema": {"type": "string"},

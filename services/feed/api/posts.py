@@ -5,18 +5,21 @@ from typing import Any
 import msgspec
 from litestar import Response, delete, get, patch, post
 
+from services.feed import words
 from services.feed.api.answers import first, gone, read_answer, written
-from services.feed.api.bodies import PostBody, PostChange, ids
-from services.feed.api.doc import BODIES, READS, WRITES, Doc
+from services.feed.api.bodies import STORY_BYTES, PostBody, PostChange, ids
+from services.feed.api.doc import BODIES, READS, WRITES, Doc, PostNow
 from services.feed.api.requests import Ask, author_of, body_of, context_of, id_in_path, id_of, key_of, member_of, viewer
 from services.feed.edits import Change
 from services.feed.posts import NewPost
+from services.feed.roles import ReviewNeeded, RoleNeeded, check_publishing_at_once
 from shared.errors import Fault, Forbidden, Invalid, KeyReused, NotFound, Stale, TooMany
 from shared.wire import Post
 
 
 @post(
     "/v1/posts",
+    request_max_body_size=STORY_BYTES,
     opt={
         "doc": Doc(
             body=PostBody,
@@ -24,16 +27,24 @@ from shared.wire import Post
             status=201,
             member=True,
             key=True,
-            errors=(*BODIES, *WRITES, KeyReused, TooMany),
+            errors=(*BODIES, *WRITES, KeyReused, RoleNeeded, ReviewNeeded, TooMany),
         )
     },
 )
 async def create_post(request: Ask) -> Response[bytes]:
-    """Write a post. Tags in its text, and topics asked for, make their topics where there are none yet."""
+    """Write a post. Tags in its text, and topics asked for, make their topics where there are none yet.
+
+    A story is published at once by moderators; an author's is read by one first: POST /v1/stories.
+    """
     context, member = context_of(request), await author_of(request)
     body, key = await body_of(request, PostBody), await key_of(request)
+    faults = words.check_length(body.kind, body.body)
     if body.kind == "story" and body.title is None:
-        raise Invalid(errors=[Fault(field="title", code="required", detail="A story has a title.")])
+        faults.append(Fault(field="title", code="required", detail="A story has a title."))
+    if faults:
+        raise Invalid(errors=faults)
+    if body.kind == "story":
+        check_publishing_at_once((await context.roles.of(member.id)).role)
     context.limits.writes.take(member.author.id)
     new = NewPost(
         kind=body.kind,
@@ -48,9 +59,9 @@ async def create_post(request: Ask) -> Response[bytes]:
     return first(answer)
 
 
-@get("/v1/posts/{post_id:str}", opt={"doc": Doc(answer=Post, conditional=True, errors=(*READS, NotFound))})
+@get("/v1/posts/{post_id:str}", opt={"doc": Doc(answer=PostNow, conditional=True, errors=(*READS, NotFound))})
 async def read_post(request: Ask) -> Response[bytes]:
-    """One post."""
+    """One post; of a story also its `html`, rendered and sanitised, which no list and no event bears."""
     post_id, member = id_in_path(request, "post_id"), await viewer(request)
     found = await context_of(request).posts.read(post_id, id_of(member))
     return read_answer(request, found.body, found.as_of, member, bare=True)
@@ -58,6 +69,7 @@ async def read_post(request: Ask) -> Response[bytes]:
 
 @patch(
     "/v1/posts/{post_id:str}",
+    request_max_body_size=STORY_BYTES,
     opt={"doc": Doc(body=PostChange, answer=Post, member=True, errors=(*BODIES, *WRITES, Forbidden, NotFound, Stale))},
 )
 async def change_post(request: Ask) -> Response[bytes]:

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar, cast
 
 from msgspec import UNSET, UnsetType
 
-from services.feed import text
+from services.feed import markdown, text
 from services.feed.archive.records import (
     KINDS,
     LINE_BYTES,
@@ -250,7 +250,7 @@ def _check_topic(topic: Topic) -> Iterator[Fault]:
 
 def _check_post(post: Post) -> Iterator[Fault]:
     yield from _length("title", post.title, text.TITLE_LENGTH, single_line=True)
-    yield from _length("body", post.body, text.BODY_LENGTH)
+    yield from _length("body", post.body, markdown.STORY_LENGTH if post.kind == "story" else text.BODY_LENGTH)
     yield from _length("content_warning", post.content_warning, text.WARNING_LENGTH, single_line=True)
     for place, slug in enumerate(post.topics):
         if slug in post.topics[:place]:

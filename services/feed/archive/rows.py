@@ -12,7 +12,7 @@ from services.feed.archive.photos import Photo
 from services.feed.archive.plan import Plan, digest_of, key_of
 from services.feed.archive.records import Comment, Member, Membership, Post, Reaction, Topic
 from services.feed.rows import json_text
-from services.feed.words import wired
+from services.feed.words import found_in, wired
 
 
 class Tagging(NamedTuple):
@@ -106,7 +106,7 @@ class Rows:
     def _post(self, line: int, post: Post) -> tuple[object, ...]:
         post_id = self._plan.ids["post", post.ref]
         author = self._plan.ids["member", post.author]
-        found = text.entities(post.body)
+        found = found_in(post.kind, post.body)
         self._tag(post, post_id, found)
         for place, photo in enumerate(post.media):
             media_id = self._plan.make_id(self.at(post.created_at))

@@ -6,12 +6,13 @@ select :id, :owner_id, :alt, :type, :width::integer, :height::integer, :digest, 
 returning id;
 
 -- name: media_file(media_id)^
--- What is served for a photo.
-select type, digest from feed.media where id = :media_id;
+-- What is served for a photo; of the cover of a story that is no post yet, whose it is and how far it has come.
+select m.type, m.digest, s.author_id as story_author, s.state as story_state
+from feed.media m left join feed.story s on s.id = m.story_id where m.id = :media_id;
 
 -- name: lock_media(ids)
 -- Photos that a post is about to carry, held so that two posts can't take the same one.
-select id, owner_id, post_id, alt, width, height from feed.media where id = any(:ids::bigint[]) order by id for update;
+select id, owner_id, post_id, story_id, alt, width, height from feed.media where id = any(:ids::bigint[]) order by id for update;
 
 -- name: media_of_post(post_id)
 -- A post's photos in their order.
@@ -32,7 +33,7 @@ insert into feed.photo_removal (digest, due_at) select distinct digest, :now::ti
 -- name: remove_unattached_media(before, now)!
 -- Uploads that no post took up.
 with gone as (
-    delete from feed.media where post_id is null and created_at < :before returning digest
+    delete from feed.media where post_id is null and story_id is null and created_at < :before returning digest
 )
 insert into feed.photo_removal (digest, due_at) select distinct digest, :now::timestamptz from gone;
 
