@@ -11,6 +11,7 @@ from services.embedded import Postgres
 from services.feed import app
 from services.feed.images import Darkroom
 from services.feed.settings import FeedSettings
+from shared import web_heads
 from tests.feed.community import Community, faults, made, problem
 from tests.feed.conftest import SECRET, Serve, serving
 from tests.feed.test_media import picture
@@ -64,6 +65,26 @@ async def test_a_head_without_an_end_is_refused_and_large_bodies_are_not(communi
     for _ in range(3):  # one connection: each request has a head of its own
         body = {"body": "x" * 5000, "title": "x" * 100_000}
         assert faults(await ada.call("POST", "/v1/posts", body)) == {("title", "too_long")}
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"GET /v1/topics HTT", b"GET /v1/topics HTTP/1.1\r\nHost: x\r\nX-Slow: a", b"\r\n"],
+    ids=["nothing", "a line", "a header", "an empty line"],
+)
+async def test_a_head_that_does_not_come_is_not_waited_for(
+    community: Community, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(web_heads, "HEAD_SECONDS", 0.2)
+    assert b" 408 " in await raw(community, begun)
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    community: Community, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_heads, "BODY_SECONDS", 0.2)
+    head = b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+    assert b" 408 " in await raw(community, head + b'{"han')
 
 
 async def test_without_postgres_every_read_says_so_and_the_feed_comes_back(

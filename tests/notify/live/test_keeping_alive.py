@@ -3,7 +3,12 @@
 import asyncio
 from typing import Any, cast
 
+import pytest
+
 from services.notify.live.connection import Connection, Timing
+from shared import web_heads
+from tests.live_client import LiveClient
+from tests.notify.live.house import House
 
 
 class Slow:
@@ -75,3 +80,14 @@ async def test_a_peer_that_reads_on_is_not_4002_however_much_more_is_written() -
     await asyncio.sleep(0.5)
     assert protocol.codes == [4002]
     connection.close()
+
+
+async def test_a_socket_outlives_the_time_that_a_request_may_take(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_heads, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(web_heads, "BODY_SECONDS", 0.1)
+    async with LiveClient(house.url) as client:
+        await asyncio.sleep(0.4)  # both times have run out
+        await client.send({"type": "ping", "id": 9})
+        await client.until(lambda: client.frames[-1] == {"type": "pong", "id": 9})
