@@ -84,6 +84,7 @@ class Tail:
         self._whose_at = float("-inf")  # when Redis was ours
         self._to_meet = (0.0, self.position.seq)  # when a head was asked for, and what it was
         self._met_at, self._made_at = float("-inf"), monotonic()
+        self._missed = ""  # why Postgres did not answer last, as it was logged
         self.switches = {"redis": 0, "postgres": 0}
         self.filled = 0
 
@@ -152,7 +153,7 @@ class Tail:
         epoch, seq = answer.value
         if epoch != self.position.epoch:
             raise EpochChanged(epoch)
-        self.pg_head = seq
+        self.pg_head, self._missed = seq, ""
         answered = self._reading is not None and self._reading.done()  # and not taken up yet
         if self.source == "redis" and not answered and self._lag.judge(self.position.seq, seq):
             self._leave_redis("behind")
@@ -173,7 +174,9 @@ class Tail:
     async def _postgres_away(self, error: Exception | None) -> None:
         if isinstance(error, LookupError | asyncpg.SyntaxOrAccessError) or not isinstance(error, POSTGRES_AWAY):
             raise error or AssertionError("neither a value nor an error")
-        log_.warning("tail_without_postgres", log=self.log, error=repr(error))
+        if self._missed != (missed := type(error).__name__):  # once, not at each of four tries a second
+            log_.warning("tail_without_postgres", log=self.log, error=repr(error))
+            self._missed = missed
         await asyncio.sleep(PAUSE)
 
     # Redis: fast, and checked.
