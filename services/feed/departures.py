@@ -85,6 +85,7 @@ class Departures:
                 await QUERIES.drop_email(connection, account_id=account_id)
                 await QUERIES.drop_letters_of(connection, account_id=account_id)
                 await QUERIES.drop_answers_of(connection, account_id=account_id)
+                await QUERIES.drop_stories_of(connection, account_id=account_id, now=at)
                 await QUERIES.begin_departure(connection, account_id=account_id, words=words, now=at)
                 await sessions.end_all(connection, account_id, but=None)
 

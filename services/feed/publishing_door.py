@@ -66,9 +66,7 @@ class Door:
         if path == "/readyz":
             return await self._readiness()
         if path == "/metrics":
-            with contextlib.suppress(
-                *POSTGRES_AWAY
-            ):  # what only Postgres knows keeps its last value
+            with contextlib.suppress(*POSTGRES_AWAY):  # what only Postgres knows keeps its last value
                 await self._look()
             self._tell()
             return "200 OK", CONTENT_TYPE_LATEST, generate_latest()

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from tests.feed.community import Community, faults, made, problem, story_of
+from tests.feed.community import PASSWORD, Community, faults, made, problem, story_of
 from tests.feed.storytelling import ask, people, photo_of, step, story_in
 
 SECRET_WORDS = "a lamp that nobody lit"
@@ -238,3 +238,15 @@ async def test_lists_go_page_by_page(community: Community) -> None:
         assert rest["next"] is None
         assert "body" not in first["items"][0]
     assert len(stories) == 3
+
+
+async def test_whoever_leaves_leaves_no_draft_behind_and_no_role(community: Community) -> None:
+    ada, mo = await people(community, "author", "moderator")
+    await story_of(ada, title="Lamps", cover=await photo_of(ada))
+    waits, published = await story_in("review", ada, mo), await story_in("published", ada, mo)
+    left = await ada.call("POST", "/v1/me/deletion", {"password": PASSWORD, "words": "keep"})
+    assert left.is_success, left.text
+    problem(await mo.get(f"/v1/stories/{waits['id']}"), 404)
+    assert made(await mo.get(f"/v1/stories/{published['id']}"))["body"] == "Words. #lamps"
+    assert await community.owner.fetchval("select count(*) from feed.media") == 0
+    assert await community.owner.fetchval("select role from feed.account where id = $1", int(ada.id)) == "member"

@@ -1,12 +1,22 @@
 -- name: leave(account_id, handle, display_name, now)!
 -- An account without a person: what others answered stays below a name that nobody bears.
 update feed.account set handle = :handle, display_name = :display_name, password_hash = null, deleted_at = :now,
-    password_version = password_version + 1, version = version + 1
+    role = 'member', password_version = password_version + 1, version = version + 1
 where id = :account_id;
 
 -- name: drop_answers_of(account_id)!
 -- First answers to requests hold words.
 delete from feed.idempotency where account_id = :account_id;
+
+-- name: drop_stories_of(account_id, now)!
+-- What was never published goes at once, whatever becomes of the rest, and its covers with it.
+with covers as (
+    delete from feed.media m using feed.story s
+    where s.author_id = :account_id and m.story_id = s.id returning m.digest
+), removals as (
+    insert into feed.photo_removal (digest, due_at) select distinct digest, :now::timestamptz from covers
+)
+delete from feed.story where author_id = :account_id and state <> 'published';
 
 -- name: begin_departure(account_id, words, now)!
 -- What is still to be done.

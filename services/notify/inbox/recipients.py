@@ -18,6 +18,7 @@ from shared.events import (
     PostCreated,
     PostDeleted,
     PostEdited,
+    StoryChanged,
     decode_payload,
 )
 from shared.ids import parse_id
@@ -25,7 +26,10 @@ from shared.wire import Entity
 
 HANDLED = frozenset(
     struct.__struct_config__.tag
-    for struct in (PostCreated, PostEdited, PostDeleted, CommentCreated, CommentEdited, CommentDeleted, MineChanged)
+    for struct in (
+        *(PostCreated, PostEdited, PostDeleted, CommentCreated, CommentEdited, CommentDeleted),
+        *(MineChanged, StoryChanged),
+    )
 )
 """Types of event that can change an inbox; the notifier passes over all others undecoded."""
 
@@ -53,6 +57,19 @@ class Reacted(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str | None = None
 
 
+class Reviewed(msgspec.Struct, frozen=True, kw_only=True):
+    """A moderator published a story, or sent it back. `post_id` is the post's that it became, else the story's own."""
+
+    post_id: int
+    comment_id: None = None
+    actor: int
+    author: int
+    kind: str
+    cause: str
+    at: datetime
+    request_id: str | None = None
+
+
 class Gone(msgspec.Struct, frozen=True, kw_only=True):
     """A post (`comment_id` None) or a comment was deleted."""
 
@@ -62,7 +79,7 @@ class Gone(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str | None = None
 
 
-Meaning: TypeAlias = Written | Reacted | Gone
+Meaning: TypeAlias = Written | Reacted | Reviewed | Gone
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +152,17 @@ def _read(event: Event | None, at: datetime) -> Meaning | None:
         case MineChanged(account_id=actor, post_id=post_id, comment_id=target):
             on_comment = None if target is None else _id(target)
             return Reacted(post_id=_id(post_id), comment_id=on_comment, actor=_id(actor), at=at)
+        case StoryChanged(state="deleted"):
+            return Gone(post_id=_id(event.story_id), comment_id=None, at=at)
+        case StoryChanged(state="published" | "returned") if event.actor_id != event.account_id:
+            return Reviewed(
+                post_id=_id(event.post_id or event.story_id),
+                actor=_id(event.actor_id),
+                author=_id(event.account_id),
+                kind=f"story_{event.state}",
+                cause=f"story:{event.story_id}:{event.version}",
+                at=at,
+            )
     return None
 
 
@@ -154,6 +182,8 @@ def notices_of(meaning: Meaning, authors: Authors) -> list[Notice]:
             author = _author(meaning, authors)
             kinds = {} if author is None else {author: "reaction"}
             cause = f"reaction:{cause_of(meaning.post_id, meaning.comment_id)}:{meaning.actor}"
+        case Reviewed():
+            kinds, cause = {meaning.author: meaning.kind}, meaning.cause
         case Gone():
             return []
     return [

@@ -18,6 +18,7 @@ from services.notify.inbox.recipients import (
     Meaning,
     Notice,
     Reacted,
+    Reviewed,
     Written,
     cause_of,
     meaning_of,
@@ -29,7 +30,7 @@ from shared.ids import new_id
 from shared.postgres import Connection
 from shared.wire import Author
 
-W = TypeVar("W", Written, Written | Reacted)
+W = TypeVar("W", Written, Written | Reacted | Reviewed)
 
 
 Ending: TypeAlias = dict[Line, str | None]
@@ -114,10 +115,12 @@ async def members_of(connection: Connection, notices: Iterable[Notice]) -> dict[
 
 
 async def standing(connection: Connection, notices: Sequence[Notice]) -> set[Notice]:
-    """Those whose cause the feed still shows: post, comment, reaction and mention."""
+    """Those whose cause the feed still shows: post, comment, reaction, mention, and story that was sent back."""
     posts = await _ids(queries.standing_posts(connection, ids=sorted({n.post_id for n in notices})))
     comment_ids = {n.comment_id for n in notices if n.comment_id is not None}
     comments = await _ids(queries.standing_comments(connection, ids=sorted(comment_ids)))
+    returned = sorted({n.post_id for n in notices if n.kind == "story_returned"})
+    posts |= await _ids(queries.standing_stories(connection, ids=returned)) if returned else set()
     reactions = await _standing_reactions(connection, [n for n in notices if n.kind == "reaction"])
     mentions = await mentioned_now(connection, {(n.post_id, n.comment_id) for n in notices if n.kind == "mention"})
     return {
@@ -206,7 +209,7 @@ async def _find_notices(
 ) -> tuple[list[Notice], int]:
     """Notices to write now, and how many large groups of recipients were left to jobs."""
     wanted = [meaning for meaning in meanings if not isinstance(meaning, Gone)]
-    authors = await _authors(connection, wanted)
+    authors = await _authors(connection, [meaning for meaning in wanted if not isinstance(meaning, Reviewed)])
     now: list[Notice] = []
     jobs = 0
     for meaning in wanted:

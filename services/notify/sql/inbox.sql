@@ -59,6 +59,10 @@ select id from feed_v1.post where id = any(:ids::bigint[]) and not deleted;
 -- name: standing_comments
 select id from feed_v1.comment where id = any(:ids::bigint[]) and not deleted;
 
+-- name: standing_stories
+-- Of stories that were sent back, those that were not deleted since.
+select id from feed_v1.story where id = any(:ids::bigint[]);
+
 -- name: standing_post_reactions
 -- Which of these reactions on posts are there now.
 select r.post_id as target, r.account_id as actor

@@ -139,6 +139,33 @@ class Community:
             gone = events.CommentDeleted(comment_id=comment.id, post_id=comment.post_id, version=2)
             await self._append(connection, comment.post_id, gone)
 
+    async def story(
+        self, author: Member, state: str, actor: Member, *, story_id: int | None = None, version: int = 2
+    ) -> tuple[int, Post | None]:
+        """A story of the author that `actor` brought to this state, and the post that it became."""
+        post, made = await self.post(author) if state == "published" else None, story_id or new_id()
+        event = events.StoryChanged(
+            account_id=str(author.id),
+            story_id=str(made),
+            post_id=None if post is None else post.id,
+            state=state,
+            version=version,
+            actor_id=str(actor.id),
+        )
+        async with transaction(self.feed) as connection:
+            await connection.execute("delete from feed.story where id = $1", made)
+            if state != "deleted":
+                await connection.execute(
+                    "insert into feed.story (id, author_id, state, body, topics, created_at, changed_at, post_id)"
+                    " values ($1, $2, $3, '', '{}', now(), now(), $4)",
+                    made,
+                    author.id,
+                    state,
+                    post and int(post.id),
+                )
+            await self._append(connection, str(author.id), event)
+        return made, post
+
     async def react(self, member: Member, target: Post | Comment, kind: str | None) -> None:
         """`kind` None withdraws."""
         table, column = ("reaction", "post_id") if isinstance(target, Post) else ("comment_reaction", "comment_id")
