@@ -123,7 +123,7 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
 
     def page_url(self) -> str:
         """Where browsers reach the page, without a slash at the end."""
-        return (self.public_url or f"http://{_host(self.host)}:{self.feed_port}").rstrip("/")
+        return _as_origin(self.public_url or f"http://{_host(self.host)}:{self.feed_port}")
 
     def socket_url(self) -> str:
         """Where browsers reach the live socket."""
@@ -136,7 +136,7 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
 
     def origins(self) -> frozenset[str]:
         """Every origin that a browser may call from. A loopback page is reached by three names."""
-        own = [self.page_url(), *(origin.rstrip("/") for origin in self.allowed_origins)]
+        own = [self.page_url(), *(_as_origin(origin) for origin in self.allowed_origins)]
         if self.host in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "::") and not self.public_url:  # noqa: S104
             own += [f"http://{name}:{self.feed_port}" for name in ("127.0.0.1", "localhost", "[::1]")]
         return frozenset(own)
@@ -158,6 +158,11 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     def postgres_direct(self) -> str:
         """The URL for migrations and the sequencer: never through a pooler."""
         return self.direct_database_url or self.database_url
+
+
+def _as_origin(url: str) -> str:
+    """As browsers write it: without a slash at the end, and without the port that goes without saying."""
+    return url.rstrip("/").removesuffix(":443" if url.startswith("https") else ":80")
 
 
 def _host(host: str) -> str:

@@ -1,0 +1,188 @@
+"""docker-compose.yml without an engine: what it says is well formed, and everything that it names exists."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.cli import chorus
+from services.feed.settings import FeedSettings
+from services.notify.settings import NotifySettings
+from tests.deploy.compose import FILE, ROOT, Missing, composed, dockerfile, image_environment, interpolated, services
+
+OURS = ("feed", "sequencer", "notify", "migrate", "chorus")
+SETTINGS = {f"CHORUS_{name.upper()}" for kind in (FeedSettings, NotifySettings) for name in kind.__struct_fields__}
+ALL = tuple(services())
+
+
+def test_the_file_follows_the_compose_specification() -> None:
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)]
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_without_secrets_the_start_stops_with_the_command_that_makes_them() -> None:
+    with pytest.raises(Missing, match=r"sh deploy/secrets\.sh"):
+        interpolated(FILE.read_text(), {})
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_everything_that_a_service_names_is_declared(name: str) -> None:
+    file = composed()
+    service = file["services"][name]
+    assert set(service["networks"]) <= set(file["networks"])
+    assert set(service.get("secrets", ())) <= set(file["secrets"])
+    assert {each["source"] for each in service.get("configs", ())} <= set(file["configs"])
+    assert set(service.get("depends_on", ())) <= set(file["services"])
+    for volume in service.get("volumes", ()):
+        source = volume.split(":")[0]
+        assert (ROOT / source).is_dir() if source.startswith(".") else source in file["volumes"]
+    for waited, how in service.get("depends_on", {}).items():
+        other = file["services"][waited]
+        once = other["restart"] == "no"
+        assert how["condition"] == ("service_completed_successfully" if once else "service_healthy")
+        assert once or other["healthcheck"]["test"]
+
+
+def test_everything_that_is_declared_is_used_and_every_file_is_there() -> None:
+    file = composed()
+    used: dict[str, set[str]] = {"networks": set(), "secrets": set(), "volumes": set()}
+    for service in file["services"].values():
+        for kind, names in used.items():
+            names |= {volume.split(":")[0] for volume in service.get(kind, ()) if not volume.startswith(".")}
+    assert {kind: set(file[kind]) for kind in used} == used
+    assert all((ROOT / config["file"]).is_file() for config in file["configs"].values())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_service_is_shut_in(name: str) -> None:
+    service = services()[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}
+    assert {"memory", "pids"} <= set(service["deploy"]["resources"]["limits"])
+    assert account(service) not in ("", "root", "0")
+    if service["restart"] != "no":
+        assert set(service["healthcheck"]) >= {"test", "interval", "start_period", "start_interval"}
+
+
+def account(service: Mapping[str, Any]) -> str:
+    if "user" in service:
+        return str(service["user"])
+    users = re.findall(r"^USER (\S+)$", dockerfile(service).read_text().rpartition("\nFROM ")[2], re.MULTILINE)
+    return users[-1].partition(":")[0] if users else ""
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_image_is_pinned_to_a_release(name: str) -> None:
+    service = services()[name]
+    bases = [service["image"]]
+    if "build" in service:
+        bases = re.findall(r"^FROM (\S+)", dockerfile(service).read_text(), re.MULTILINE)
+    for base in bases:
+        assert re.search(r":v?\d+\.\d+\.\d+|:18\.\d+", base), f"{base} moves"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_each_of_ours_runs_a_command_that_there_is(name: str) -> None:
+    service = services()[name]
+    command = [*service.get("entrypoint", ()), *service["command"]]
+    assert command[0] == "chorus"
+    assert chorus.get_command(None, command[1]) is not None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_each_of_ours_is_told_settings_that_there_are_and_has_the_secrets_that_it_reads(name: str) -> None:
+    service = services()[name]
+    told = {**image_environment(service), **service["environment"]}
+    mine = {key for key in told if key.startswith("CHORUS_")}
+    assert {key.removesuffix("_FILE") if key not in SETTINGS else key for key in mine} <= SETTINGS
+    files = {told[key] for key in mine if key.endswith("_FILE")}
+    assert files == {f"/run/secrets/{secret}" for secret in service["secrets"]}
+
+
+def test_nothing_secret_stands_in_the_file_or_in_an_environment() -> None:
+    assert not re.search(r"(PASSWORD|SECRET_KEY)\w*: (?!/run/secrets/)", FILE.read_text())
+    assert not re.search(r"postgresql://\w+:", FILE.read_text())
+    for service in services().values():
+        assert not [key for key in service.get("environment", {}) if key.endswith(("_PASSWORD", "_KEY"))]
+
+
+def test_each_process_has_the_one_login_that_its_work_needs() -> None:
+    logins = {name: each["environment"]["CHORUS_DATABASE_URL"] for name, each in services().items() if name in OURS}
+    roles = {name: re.search(r"//(\w+)@", url)[1] for name, url in logins.items()}  # type: ignore[index]
+    assert roles == {
+        "feed": "chorus_feed",
+        "notify": "chorus_notify",
+        "sequencer": "chorus",
+        "migrate": "chorus",
+        "chorus": "chorus_feed",
+    }
+
+
+def test_the_outside_reaches_the_proxy_alone() -> None:
+    file = composed()
+    published = {name: each["ports"] for name, each in file["services"].items() if "ports" in each}
+    assert published == {"proxy": ["8080:8080", "8443:8443"], "grafana": ["127.0.0.1:3000:3000"]}
+    # Who is on this network is believed about whom it connects for; nobody else may be.
+    front = {name for name, each in file["services"].items() if "front" in each["networks"]}
+    assert front == {"proxy", "feed", "notify"}
+    [pool] = file["networks"]["front"]["ipam"]["config"]
+    assert all(file["services"][name]["environment"]["CHORUS_TRUSTED_PROXIES"] == pool["subnet"] for name in OURS)
+    assert file["networks"]["back"] == {"internal": True}
+    assert file["services"]["feed"]["deploy"]["replicas"] == file["services"]["notify"]["deploy"]["replicas"] == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "page"),
+    [
+        ({}, "http://localhost:8080"),
+        ({"CHORUS_HTTP_PORT": "80"}, "http://localhost:80"),
+        ({"CHORUS_DOMAIN": "chorus.example", "CHORUS_HTTP_PORT": "80"}, "https://chorus.example"),
+    ],
+)
+def test_the_addresses_that_browsers_use_follow_from_the_domain(given: dict[str, str], page: str) -> None:
+    told = services(**given)["notify"]["environment"]
+    assert told["CHORUS_PUBLIC_URL"] == page
+    assert told["CHORUS_LIVE_URL"] == f"{page.replace('http', 'ws', 1)}/v1/live"
+    settings = NotifySettings(public_url=told["CHORUS_PUBLIC_URL"], live_url=told["CHORUS_LIVE_URL"])
+    assert settings.notify_url() == page
+    assert settings.origins() == {page.removesuffix(":80")}  # as browsers write it
+    assert services(**given)["proxy"]["environment"]["CHORUS_SITE"] == given.get("CHORUS_DOMAIN", "http://")
+
+
+def test_a_stop_waits_longer_than_the_drain() -> None:
+    grace = int(services()["notify"]["stop_grace_period"].removesuffix("s"))
+    assert float(services()["notify"]["environment"]["CHORUS_DRAIN"]) + 10 <= grace
+
+
+def test_both_images_are_one_but_for_what_they_run() -> None:
+    def kept(service: str) -> list[str]:
+        lines = (ROOT / "services" / service / "Dockerfile").read_text().splitlines()
+        return [line for line in lines if not line.startswith(("#", "CMD", "EXPOSE"))]
+
+    assert kept("feed") == kept("notify")
+    assert "--require-hashes -r requirements.lock" in "".join(kept("feed"))
+
+
+def test_secrets_are_made_once_and_kept(tmp_path: Path) -> None:
+    make = ["sh", str(ROOT / "deploy" / "secrets.sh"), str(tmp_path)]
+    said = subprocess.run(make, capture_output=True, text=True, check=True).stdout
+    made = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
+    assert set(made) == set(composed()["secrets"])
+    assert len(set(made.values())) == len(made)
+    assert all(re.fullmatch(r"[0-9a-f]{64}", secret) for secret in made.values())
+    assert not [secret for secret in made.values() if secret in said]
+    assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
+    (tmp_path / "secrets" / "feed_password").unlink()
+    (tmp_path / "secrets" / "notify_password").write_text("mine")
+    again = subprocess.run(make, capture_output=True, text=True, check=True).stdout
+    assert again == "made secrets/feed_password\n"
+    assert (tmp_path / "secrets" / "notify_password").read_text() == "mine"
+    assert (tmp_path / ".env").read_text() == "CHORUS_SECRETS=./secrets\n"
