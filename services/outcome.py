@@ -15,6 +15,7 @@ def exit_code(error: Exception) -> int | None:
     import asyncpg
     import redis
 
+    from services.backup.errors import Refused, ToolFailed
     from services.embedded import EngineUnavailable
     from services.installation import InUse, Unusable
     from services.reaching import Unreachable
@@ -27,6 +28,10 @@ def exit_code(error: Exception) -> int | None:
         return UNAVAILABLE if error.status == 503 else FAILED if error.status >= 500 else INVALID
     if isinstance(error, Failed):
         return error.code if error.code in (USAGE, INVALID, UNAVAILABLE) else FAILED
+    if isinstance(error, Refused):
+        return INVALID
+    if isinstance(error, ToolFailed):
+        return FAILED
     unavailable = (
         EngineUnavailable,
         InUse,

@@ -1,0 +1,115 @@
+"""The drill: an older dump is restored under live clients, and everybody ends equal to Postgres."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from tests.e2e.fold import Json, Page
+from tests.e2e.people import Member
+from tests.eventlog.rig import Rig, until
+from tests.live_client import PATIENCE, Cursor, LiveClient
+from tests.production.commands import chorus, environment
+from tests.servers import Database
+from tests.stack import Stack
+
+SLUG = "lanterns"
+
+
+class Reader:
+    """A member's open page: fetched, folded from the socket, and fetched again whenever it is told to."""
+
+    def __init__(self, stack: Stack, member: Member) -> None:
+        self._stack, self.member = stack, member
+        self.client = LiveClient(stack.notify.live_url, member.token)
+        self.page = Page({"slug": SLUG}, [], [])
+        self.codes: list[int] = []
+
+    async def fetched(self) -> tuple[Page, Cursor]:
+        listed = await self.member.get(f"/v1/topics/{SLUG}/posts", limit=100)
+        return Page(await self.member.get(f"/v1/topics/{SLUG}"), listed["items"], []), listed["as_of"]
+
+    async def open(self) -> None:
+        """On the socket, from a fresh page."""
+        await self.client.connect()
+        self.page, cursor = await self.fetched()
+        for channel in (f"topic:{SLUG}", f"inbox:{self.member.id}"):
+            await self.client.subscribe(channel, cursor, fold=self._fold)
+
+    def _fold(self, event: Json) -> None:
+        self.page.fold(event)
+
+    async def closed_by_a_new_epoch(self) -> None:
+        self.codes.append(await self.client.closed(30))
+        await self.client.close()
+
+    async def shows(self, post: Json) -> None:
+        await self.client.until(lambda: post["id"] in self.page.posts, 2 * PATIENCE)
+
+    async def equals_postgres(self) -> bool:
+        fresh, _ = await self.fetched()
+        return self.page.compared() == fresh.compared()
+
+
+async def unread(stack: Stack, member: Member) -> tuple[int, list[str]]:
+    answer = await member.http.get(f"{stack.notify.url}/v1/notifications")
+    assert answer.status_code == 200, answer.text
+    inbox = answer.json()
+    return inbox["unread"], [f"{each['kind']} {each['post_id']}" for each in inbox["items"]]
+
+
+async def test_an_older_dump_is_restored_under_live_clients_and_everybody_ends_equal_to_postgres(
+    services: Stack, database: Database, redis_url: str, tmp_path: Path
+) -> None:
+    env = environment(database, tmp_path, redis_url)
+    members = [await Member.sign_up(services.url, name) for name in ("anna", "bert", "cleo")]
+    anna, bert, cleo = members
+    kept = await anna.post(f"Kept. #{SLUG}")
+    await bert.comment(kept, "Told before the backup.")
+    readers = [Reader(services, member) for member in members]
+    for reader in readers:
+        await reader.open()
+
+    async def told(times: int) -> bool:
+        return (await unread(services, anna))[0] == times
+
+    await until(lambda: told(1))
+    before = await unread(services, anna)
+
+    made = json.loads(await chorus(env, "backup", str(tmp_path), "--json"))
+    lost = await bert.post(f"Lost. #{SLUG}")
+    await bert.comment(kept, "Told after the backup.")
+    await cleo.call("PUT", f"/v1/posts/{kept['id']}/reaction", {"kind": "heart"})
+    await until(lambda: told(3))
+    await asyncio.gather(*(reader.shows(lost) for reader in readers))
+    epoch = readers[0].client.welcome["epoch"]
+
+    said = await chorus(env, "restore", made["file"], code=3)
+    assert "which would be gone" in said
+    restored = json.loads(await chorus(env, "restore", made["file"], "--replace", "--json"))
+    assert restored["epoch"] > epoch
+    assert restored["accounts"] == 3
+
+    await asyncio.gather(*(reader.closed_by_a_new_epoch() for reader in readers))
+    assert [reader.codes for reader in readers] == [[4006]] * 3
+    services.feed.wait_ready()
+    services.notify.wait_ready()
+    for reader in readers:
+        assert lost["id"] in reader.page.posts  # what a page still shows, until it has fetched again
+        await reader.open()
+        assert reader.client.welcome["epoch"] == restored["epoch"]
+    assert await unread(services, anna) == before
+
+    again = await cleo.post(f"After the restore. #{SLUG}")
+    await cleo.comment(kept, "And told again.")
+    await until(lambda: told(2))
+    for reader in readers:
+        await reader.shows(again)
+        await until(reader.equals_postgres)
+        assert lost["id"] not in reader.page.posts
+        assert reader.client.subscriptions[f"topic:{SLUG}"].gaps == 0
+        await reader.client.close()
+    async with Rig(database, redis_url) as rig:
+        await rig.settle()
+        await rig.check()
+    for member in members:
+        await member.http.aclose()
