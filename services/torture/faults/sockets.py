@@ -105,10 +105,15 @@ class ReconnectStorm(Fault):
     async def inject(self) -> None:
         """See Fault."""
         self.cut: list[tuple[Client, int]] = []
-        for client in self.scene.clients:
-            connections = client.connections
-            if client.line.cut():
-                self.cut.append((client, connections))
+
+        async def cut() -> bool:
+            for client in self.scene.clients:
+                connections = client.connections
+                if client.line.cut():
+                    self.cut.append((client, connections))
+            return bool(self.cut)
+
+        await until(cut, "somebody is connected, whatever else happens just now")
 
     async def heal(self) -> None:
         """See Fault."""
@@ -117,7 +122,7 @@ class ReconnectStorm(Fault):
             return all(client.connections > before for client, before in self.cut)
 
         await until(back, "everybody is back")
-        self.evidence = f"{len(self.cut)} sockets broke at once, and came back" if self.cut else ""
+        self.evidence = f"{len(self.cut)} sockets broke at once, and came back"
 
 
 class RollingRestart(Fault):
