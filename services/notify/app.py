@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import asyncpg
 from litestar import Litestar, Request, Router, get
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -34,7 +33,7 @@ from services.notify.settings import NotifySettings
 from shared.background import OnFatal, running
 from shared.errors import NotFound
 from shared.eventlog.waker import Waker
-from shared.postgres import Pool, acquire, open_pool
+from shared.postgres import POSTGRES_AWAY, Pool, acquire, open_pool
 from shared.redis_client import open_redis
 from shared.telemetry import get_logger
 from shared.web import EXCEPTION_HANDLERS, RequestContext, health_routes
@@ -186,7 +185,7 @@ async def _patient_pool(settings: NotifySettings) -> Pool:
                 min_size=1,
                 max_size=settings.notify_pool,
             )
-        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        except POSTGRES_AWAY as error:
             if asyncio.get_running_loop().time() > deadline:
                 raise
             log.warning("postgres_awaited", error=repr(error))
