@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, unquote
 
 import asyncpg
 
-from shared.postgres import POSTGRES_AWAY, Connection
+from shared.postgres import POSTGRES_AWAY, Connection, connecting
 
 PATIENCE = 5.0
 """Seconds a server gets to answer a command."""
@@ -46,7 +46,7 @@ def words(error: Exception) -> str:
 async def postgres(url: str, setting: str = "CHORUS_DATABASE_URL") -> "asyncpg.Connection[asyncpg.Record]":
     """A connection, which the caller closes. Raises Unreachable."""
     try:
-        return await asyncpg.connect(url, timeout=PATIENCE, command_timeout=30)
+        return await asyncpg.connect(**connecting(url), timeout=PATIENCE, command_timeout=30)
     except (*POSTGRES_AWAY, ValueError) as error:
         raise Unreachable(
             f"Postgres at {address(url)} can't be reached: {words(error)}. Look at {setting} and at that server."

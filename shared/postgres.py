@@ -6,17 +6,20 @@ hold up the others. Retrying is the caller's choice, made around a whole transac
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 import aiosql
 import asyncpg
 
 from shared import pools
 from shared.errors import Busy
+from shared.telemetry import get_logger
 
+log_ = get_logger(__name__)
 T = TypeVar("T")
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -32,6 +35,8 @@ SERVER_SETTINGS = {
     "idle_in_transaction_session_timeout": "10s",
 }
 
+LIMITS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+_POOLED = "pooler=transaction"
 _ATTEMPTS = 6
 _UNAVAILABLE = (
     asyncpg.CannotConnectNowError,
@@ -66,20 +71,42 @@ async def open_pool(
     server_settings: dict[str, str] | None = None,
 ) -> Pool:
     """A pool on `url`, connected before it is returned; raises what asyncpg raises when it can't be."""
+    settings = {**SERVER_SETTINGS, "application_name": application_name, **(server_settings or {})}
     pool: Pool = await asyncpg.create_pool(
-        url,
+        **connecting(url, settings),
         min_size=min_size,
         max_size=max_size,
         command_timeout=20,
         reset=_nothing_to_reset,
-        server_settings={
-            **SERVER_SETTINGS,
-            "application_name": application_name,
-            **(server_settings or {}),
-        },
     )
+    if is_pooled(url):
+        await _look_for_limits(pool)
     pools.watch(application_name, pool)
     return pool
+
+
+def is_pooled(url: str) -> bool:
+    """Whether the address says that a pooler gives a server to each transaction: `?pooler=transaction`."""
+    return _POOLED in urlsplit(url).query.split("&")
+
+
+def connecting(url: str, server_settings: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What asyncpg connects with. Behind a pooler nothing may be left on a server that the next transaction has not:
+    no prepared statements, and no settings, which are the role's there (docs/PRODUCTION.md)."""
+    if not is_pooled(url):
+        return {"dsn": url, "server_settings": dict(server_settings or {})}
+    parts = urlsplit(url)
+    query = "&".join(part for part in parts.query.split("&") if part != _POOLED)
+    kept = {name: value for name, value in (server_settings or {}).items() if name == "application_name"}
+    return {"dsn": urlunsplit(parts._replace(query=query)), "server_settings": kept, "statement_cache_size": 0}
+
+
+async def _look_for_limits(pool: Pool) -> None:
+    """Behind a pooler our limits are the role's: without them one forgotten lock holds up everybody, so say it."""
+    async with acquire(pool) as connection:
+        lacking = [name for name in LIMITS if await connection.fetchval("SELECT current_setting($1)", name) == "0"]
+    if lacking:
+        log_.warning("role_without_limits", lacking=lacking, remedy="ALTER ROLE … SET, see docs/PRODUCTION.md")
 
 
 async def _nothing_to_reset(_connection: Connection) -> None:

@@ -48,7 +48,9 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 class Common(msgspec.Struct, frozen=True, kw_only=True):
     """What every process of Chorus is told."""
 
-    database_url: Annotated[str, described("Postgres, as the feed's role.")] = ""
+    database_url: Annotated[
+        str, described("Postgres, as the feed's role; behind PgBouncer in transaction mode with `?pooler=transaction`.")
+    ] = ""
     notify_database_url: Annotated[str, described("Postgres, as notify's role; unset: `DATABASE_URL`.")] = ""
     direct_database_url: Annotated[
         str,
@@ -199,6 +201,10 @@ def load(settings: type[S], environ: Mapping[str, str], *, require: tuple[str, .
             faults.append(f"{PREFIX}{name.upper()} must start with {' or '.join(f'{each}://' for each in schemes)}.")
         elif given and set(given.partition("://")[2].partition("?")[0].rpartition("@")[0]) & set("@/# "):
             faults.append(f"{PREFIX}{name.upper()}: write @ / # and spaces of a password percent-encoded (%40: @).")
+    if "pooler=" in values.get("direct_database_url", values.get("database_url", "")):
+        faults.append(
+            f"{PREFIX}DIRECT_DATABASE_URL must lead to Postgres itself: migrations and the sequencer need that."
+        )
     if 0 < len(values.get("secret_key", "")) < 32:
         faults.append(f"{PREFIX}SECRET_KEY must have at least 32 characters.")
     if "smtp_url" in hints and any(map(values.get, ("smtp_url", "mail_dir"))) != bool(values.get("mail_from")):

@@ -24,7 +24,9 @@ def command(empty: bool) -> None:
 
 
 async def _nobody_is_here(url: str) -> bool:
-    connection = await asyncpg.connect(url)
+    from shared.postgres import connecting
+
+    connection = await asyncpg.connect(**connecting(url))
     try:
         return bool(await connection.fetchval("SELECT NOT EXISTS (SELECT FROM feed.account)"))
     finally:

@@ -8,7 +8,7 @@ import asyncpg
 from services.feed.archive.importing import Importer
 from services.feed.settings import FeedSettings
 from services.feed.storage import Storage
-from shared.postgres import SERVER_SETTINGS, Connection
+from shared.postgres import SERVER_SETTINGS, Connection, connecting
 from shared.settings import load
 
 
@@ -41,7 +41,7 @@ async def long_connection(url: str, application_name: str) -> AsyncIterator[Conn
         "idle_in_transaction_session_timeout": "15min",
     }
     try:
-        connection = await asyncpg.connect(url, server_settings=settings)
+        connection = await asyncpg.connect(**connecting(url, settings))
     except OSError as error:
         raise ConnectionError(f"The database can't be reached: {error}.") from error
     try:
