@@ -4,57 +4,12 @@ import asyncio
 import json
 from pathlib import Path
 
-from tests.e2e.fold import Json, Page
 from tests.e2e.people import Member
 from tests.eventlog.rig import Rig, until
-from tests.live_client import PATIENCE, Cursor, LiveClient
 from tests.production.commands import chorus, environment
+from tests.production.readers import SLUG, Reader, unread
 from tests.servers import Database
 from tests.stack import Stack
-
-SLUG = "lanterns"
-
-
-class Reader:
-    """A member's open page: fetched, folded from the socket, and fetched again whenever it is told to."""
-
-    def __init__(self, stack: Stack, member: Member) -> None:
-        self._stack, self.member = stack, member
-        self.client = LiveClient(stack.notify.live_url, member.token)
-        self.page = Page({"slug": SLUG}, [], [])
-        self.codes: list[int] = []
-
-    async def fetched(self) -> tuple[Page, Cursor]:
-        listed = await self.member.get(f"/v1/topics/{SLUG}/posts", limit=100)
-        return Page(await self.member.get(f"/v1/topics/{SLUG}"), listed["items"], []), listed["as_of"]
-
-    async def open(self) -> None:
-        """On the socket, from a fresh page."""
-        await self.client.connect()
-        self.page, cursor = await self.fetched()
-        for channel in (f"topic:{SLUG}", f"inbox:{self.member.id}"):
-            await self.client.subscribe(channel, cursor, fold=self._fold)
-
-    def _fold(self, event: Json) -> None:
-        self.page.fold(event)
-
-    async def closed_by_a_new_epoch(self) -> None:
-        self.codes.append(await self.client.closed(30))
-        await self.client.close()
-
-    async def shows(self, post: Json) -> None:
-        await self.client.until(lambda: post["id"] in self.page.posts, 2 * PATIENCE)
-
-    async def equals_postgres(self) -> bool:
-        fresh, _ = await self.fetched()
-        return self.page.compared() == fresh.compared()
-
-
-async def unread(stack: Stack, member: Member) -> tuple[int, list[str]]:
-    answer = await member.http.get(f"{stack.notify.url}/v1/notifications")
-    assert answer.status_code == 200, answer.text
-    inbox = answer.json()
-    return inbox["unread"], [f"{each['kind']} {each['post_id']}" for each in inbox["items"]]
 
 
 async def test_an_older_dump_is_restored_under_live_clients_and_everybody_ends_equal_to_postgres(

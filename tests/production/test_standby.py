@@ -1,0 +1,116 @@
+"""A physical standby is promoted under load: another timeline, a new epoch, and everybody ends equal to Postgres."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.people import Member
+from tests.eventlog.rig import Rig, until
+from tests.production.readers import SLUG, Reader, unread
+from tests.production.standby import Pair
+from tests.servers import server_folder
+from tests.stack import Stack
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    with server_folder() as folder, Pair(folder).running() as pair:
+        yield pair
+
+
+class Writer:
+    """Posts as fast as it is answered, whatever the answer; what was answered with 201 is kept."""
+
+    def __init__(self, member: Member) -> None:
+        self._member = member
+        self.made: list[str] = []
+
+    async def run(self) -> None:
+        number = 0
+        while True:
+            number += 1
+            with contextlib.suppress(httpx.TransportError):
+                answer = await self._member.http.post("/v1/posts", json={"body": f"Number {number}. #{SLUG}"})
+                assert answer.status_code in (201, 503), answer.text
+                if answer.status_code == 201:
+                    self.made.append(answer.json()["id"])
+            await asyncio.sleep(0.02)
+
+    async def more(self, count: int) -> None:
+        before = len(self.made)
+
+        async def enough() -> bool:
+            return len(self.made) >= before + count
+
+        await until(enough, 40)
+
+
+@pytest.mark.timeout(180)
+async def test_a_standby_promoted_under_load_leaves_everybody_equal_to_postgres(
+    pair: Pair, redis_url: str, tmp_path: Path
+) -> None:
+    stack = Stack(pair.database, redis_url, tmp_path, {})
+    try:
+        stack.start()
+        anna, bert, cleo = [await Member.sign_up(stack.url, name) for name in ("anna", "bert", "cleo")]
+        kept = await anna.post(f"Kept. #{SLUG}")
+        await bert.comment(kept, "Told before.")
+        readers = [Reader(stack, member) for member in (anna, bert, cleo)]
+        for reader in readers:
+            await reader.open()
+        epoch = readers[0].client.welcome["epoch"]
+        writer = Writer(cleo)
+        writing = asyncio.create_task(writer.run())
+        await writer.more(20)
+        await asyncio.to_thread(pair.caught_up)
+        await asyncio.to_thread(pair.cut)
+        await writer.more(10)
+        lost = await bert.post(f"The standby never heard of this. #{SLUG}")
+        await bert.comment(kept, "Nor of this.")
+        for reader in readers:
+            await reader.shows(lost)
+
+        pair.primary.send(signal.SIGKILL)
+        await asyncio.to_thread(pair.promote)
+        await asyncio.gather(*(reader.closed_by_a_new_epoch() for reader in readers))
+        assert [reader.codes for reader in readers] == [[4006]] * 3
+        stack.feed.wait_ready()
+        stack.notify.wait_ready()
+        await writer.more(20)
+        for reader in readers:
+            await reader.open()
+            assert reader.client.welcome["epoch"] > epoch
+        await bert.comment(kept, "Told after.")
+        await writer.more(5)
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+
+        for reader in readers:
+            await until(reader.equals_postgres, 30)
+            assert lost["id"] not in reader.page.posts
+            assert kept["id"] in reader.page.posts
+            assert reader.client.subscriptions[f"topic:{SLUG}"].gaps == 0
+            await reader.client.close()
+
+        async def told_twice() -> bool:
+            return (await unread(stack, anna))[0] == 2
+
+        await until(told_twice)
+        async with Rig(pair.database, redis_url) as rig:
+            await rig.settle()
+            await rig.check()
+            reason = await rig.pool.fetchval("SELECT reason FROM eventlog.epoch ORDER BY epoch DESC LIMIT 1")
+            assert "timeline" in reason or "Redis is ahead" in reason
+        for member in (anna, bert, cleo):
+            await member.http.aclose()
+    except BaseException:
+        for service in stack.services:
+            print(service.name, service.tail())
+        raise
+    finally:
+        stack.stop()
