@@ -191,6 +191,8 @@ async def migrate(url: str) -> list[str]:
         opts = {"version_table": "migration", "version_table_schema": "public"}
         # Held to the end of the transaction: a second migration waits, and then finds nothing to do.
         connection.exec_driver_sql("select pg_advisory_xact_lock(4701)")
+        # Rather fail, and be run again, than stand in everybody's way behind a long writer.
+        connection.exec_driver_sql("set local lock_timeout = '10s'")
         before = current()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -35,7 +35,7 @@ def command(as_json: bool) -> int:
 
 def _findings() -> "list[Finding]":
     from services.doctor.database import postgres_found
-    from services.doctor.machine import engines_found, run_found, settings_found
+    from services.doctor.machine import engines_found, proxy_found, run_found, settings_found
     from services.doctor.stream import redis_found
     from services.installation import reachable
     from shared.settings import Common, SettingsError, load
@@ -56,4 +56,5 @@ def _findings() -> "list[Finding]":
             found += await redis_found(settings.redis_address(), installation, logs)
         return found
 
-    return [*findings, *engines_found(settings), *run_found(settings), *asyncio.run(servers())]
+    here = [*findings, *proxy_found(settings), *engines_found(settings), *run_found(settings)]
+    return [*here, *asyncio.run(servers())]

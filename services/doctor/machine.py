@@ -41,6 +41,16 @@ def settings_found(environ: Mapping[str, str]) -> list[Finding]:
     return found or [good("settings", f"{len(given)} given: {', '.join(given)}" if given else "none given")]
 
 
+def proxy_found(settings: Common) -> list[Finding]:
+    """Whether callers can be told apart where something else ends their TLS."""
+    if settings.trusted_proxies:
+        return [good("proxy", f"X-Forwarded-For is believed from {', '.join(settings.trusted_proxies)}")]
+    if settings.page_url().startswith("https://"):
+        do = "Set CHORUS_TRUSTED_PROXIES to the addresses of what ends TLS."
+        return [bad("proxy", "none is trusted, and CHORUS_PUBLIC_URL is https: all callers share one limit", do)]
+    return []
+
+
 def engines_found(settings: Common) -> list[Finding]:
     """The servers that `chorus up` would start where no address is given."""
     account = server_account()

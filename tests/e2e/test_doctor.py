@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from services.doctor.database import postgres_found
 from services.doctor.finding import Finding
-from services.doctor.machine import disk_found, run_found, settings_found
+from services.doctor.machine import disk_found, proxy_found, run_found, settings_found
 from services.doctor.stream import redis_found
 from services.embedded import Postgres
 from shared import disk
@@ -152,6 +152,13 @@ async def test_a_redis_that_is_not_ours_that_evicts_or_is_behind_is_named(redis_
 def test_a_misspelt_setting_is_named_with_the_one_that_was_meant() -> None:
     [finding] = settings_found({"CHORUS_REDISURL": "redis://localhost"})
     assert finding.do == "Did you mean CHORUS_REDIS_URL?"
+
+
+def test_callers_that_cannot_be_told_apart_are_named() -> None:
+    behind = Common(public_url="https://chorus.example")
+    assert "all callers share one limit" in wrong(proxy_found(behind))["proxy"]
+    assert wrong(proxy_found(Common(public_url="https://chorus.example", trusted_proxies=("10.0.0.1",)))) == {}
+    assert proxy_found(Common()) == []
 
 
 def test_a_run_that_was_killed_is_told_from_one_that_runs(tmp_path: Path) -> None:

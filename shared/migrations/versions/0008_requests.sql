@@ -1,8 +1,6 @@
 -- Which request caused an event: for operators and `chorus trace`, never in a frame. Null where no request did.
 -- Expand only: code before this appends as it always has, and what it appends names no request.
 
-SET LOCAL lock_timeout = '10s'; -- rather fail and be run again than stand in everybody's way behind a long writer
-
 -- A writer in any language may name its request once a transaction: set_config('chorus.request_id', …, true). Partitions
 -- inherit the column and its default; nothing is rewritten, since the default is no volatile expression.
 ALTER TABLE eventlog.event

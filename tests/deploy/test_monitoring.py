@@ -1,0 +1,145 @@
+"""Alerts and panels against what the processes really tell; every alert has its remedy in the operator's page."""
+
+import asyncio
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from tests.deploy.compose import ROOT, services
+from tests.stack import PATIENCE, Service, Stack, free_port
+
+PROMETHEUS = ROOT / "monitoring" / "prometheus"
+GRAFANA = ROOT / "monitoring" / "grafana"
+OF_PROMETHEUS = {"up"}
+_NAME = re.compile(r"\b(?:chorus|process)_[a-z0-9_]+|\bup\b(?=[{ ])")
+_SELECTED = re.compile(r"((?:chorus|process)_[a-z0-9_]+)\{([^}]*)\}")
+
+
+def rules() -> list[dict[str, Any]]:
+    """Every alert."""
+    file = msgspec.yaml.decode((PROMETHEUS / "alerts.yml").read_text())
+    return [rule for group in file["groups"] for rule in group["rules"]]
+
+
+def dashboards() -> Iterator[dict[str, Any]]:
+    for path in sorted((GRAFANA / "dashboards").glob("*.json")):
+        yield json.loads(path.read_text())
+
+
+def expressions() -> list[str]:
+    """Of every alert and panel."""
+    shown = [target["expr"] for board in dashboards() for panel in board["panels"] for target in panel["targets"]]
+    return [*(rule["expr"] for rule in rules()), *shown]
+
+
+async def told(stack: Stack, sequencer_port: int) -> str:
+    """What feed, notify and the publishing process tell of themselves."""
+    urls = [stack.url, stack.notify.url, f"http://127.0.0.1:{sequencer_port}"]
+    async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=20), timeout=20) as http:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                text = "".join([(await http.get(f"{url}/metrics")).text for url in urls])
+                if 'chorus_consumer_lag_positions{consumer="notifier"' in text and "chorus_live_position{" in text:
+                    return text
+                await asyncio.sleep(0.1)
+
+
+async def test_every_metric_that_an_alert_or_a_panel_names_is_told(services: Stack) -> None:
+    port = free_port()
+    command = {**services.sequencer._env, "CHORUS_SEQUENCER_PORT": str(port)}
+    standby = Service("standby", "sequencer", command, services.feed.log.with_name("standby.log"), None)
+    standby.start(wait=False)
+    try:
+        async with httpx.AsyncClient(base_url=services.url) as http:
+            await http.get("/v1/topics")
+        text = await told(services, port)
+    finally:
+        standby.stop()
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    ends = {"counter": ("",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",), "info": ("",)}
+    known = {f"{name}{end}" for name, kind in kinds.items() for end in ends[kind]} | OF_PROMETHEUS
+    asked = {name for expression in expressions() for name in _NAME.findall(expression)}
+    assert len(asked) > 15
+    assert asked <= known, asked - known
+    labelled = {name: set(re.findall(r"(\w+)=", labels)) for name, labels in re.findall(r"^(\w+)\{(.*)\} ", text, re.M)}
+    for expression in expressions():
+        for name, selector in _SELECTED.findall(expression):
+            wanted = set(re.findall(r"(\w+)(?:=~?|!=)", selector)) - {"job", "instance"}
+            assert name not in labelled or wanted <= labelled[name], expression
+
+
+def test_every_alert_has_its_remedy_in_the_operators_page_and_every_remedy_its_alert() -> None:
+    page = (ROOT / "docs" / "OPERATING.md").read_text()
+    alerts = {rule["alert"]: rule for rule in rules()}
+    described = dict(re.findall(r"^### (Chorus\w+)\n\n(.+?)(?=\n#|\Z)", page, re.MULTILINE | re.DOTALL))
+    assert set(described) == set(alerts)
+    for name, rule in alerts.items():
+        assert rule["labels"]["severity"] in ("page", "ticket")
+        assert rule["annotations"]["remedy"] == f"docs/OPERATING.md#{name.lower()}"
+        assert len(described[name]) > 80, f"{name}: say what to do"
+
+
+def test_what_the_operators_page_tells_to_look_for_is_there() -> None:
+    page = (ROOT / "docs" / "OPERATING.md").read_text()
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", page)) - set(services())
+    sources = [path for top in ("services", "shared", "deploy") for path in (ROOT / top).rglob("*.*") if path.is_file()]
+    code = "".join(path.read_text(errors="ignore") for path in sources if path.suffix in (".py", ".sql", ".sh"))
+    elsewhere = {"max_connections", "pg_stat_activity", "stop_grace_period", "pg_dump"}
+    missing = {name for name in named - elsewhere if not re.search(rf"\b{name}", code)}
+    assert not missing
+
+
+def test_what_the_issue_asks_to_be_watched_is_watched() -> None:
+    alerts = {rule["alert"].removeprefix("Chorus") for rule in rules()}
+    assert {"LiveLag", "PublishingLag", "SlowDelivery", "SocketsThrownOut", "DiskLow", "PoolFull"} <= alerts
+    panels = " ".join(panel["title"] for board in dashboards() for panel in board["panels"])
+    for what in (
+        "Lag of the live side",
+        "not published",
+        "Open sockets",
+        "Commit to socket",
+        "closed",
+        "Disk",
+        "Postgres",
+    ):
+        assert what in panels
+
+
+def test_prometheus_asks_every_replica_at_the_port_that_it_listens_on() -> None:
+    file = msgspec.yaml.decode((PROMETHEUS / "prometheus.yml").read_text())
+    asked = {
+        job["job_name"]: (found["names"], found["type"], found["port"])
+        for job in file["scrape_configs"]
+        for found in job["dns_sd_configs"]
+    }
+    assert asked == {
+        name: ([name], "A", port) for name, port in (("feed", 8000), ("notify", 8001), ("sequencer", 8002))
+    }
+    assert all("back" in services()[name]["networks"] for name in (*asked, "prometheus"))
+    assert str(asked["sequencer"][2]) == services()["sequencer"]["environment"]["CHORUS_SEQUENCER_PORT"]
+    assert file["rule_files"] == ["alerts.yml"]
+
+
+def test_panels_ask_the_data_source_that_is_provisioned() -> None:
+    [source] = msgspec.yaml.decode((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())["datasources"]
+    [provider] = msgspec.yaml.decode((GRAFANA / "provisioning/dashboards/chorus.yml").read_text())["providers"]
+    mounts = services()["grafana"]["volumes"]
+    assert any(mount.endswith(f":{provider['options']['path']}:ro") for mount in mounts)
+    for board in dashboards():
+        asked = {each["datasource"]["uid"] for panel in board["panels"] for each in (panel, *panel["targets"])}
+        assert asked == {source["uid"]}
+        assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool: apt-get install prometheus")
+def test_prometheus_itself_takes_the_rules() -> None:
+    check = ["promtool", "check", "config", str(PROMETHEUS / "prometheus.yml")]
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
