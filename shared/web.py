@@ -65,17 +65,22 @@ def request_id(scope: Any) -> str:
     return found
 
 
-def problem_response(request: Request[Any, Any, Any], error: ChorusError) -> Response[bytes]:
-    """`error` as an answer."""
-    problem = Problem(
+def problem_of(error: ChorusError, request: str) -> Problem:
+    """`error` as problem details, of the request with this id."""
+    return Problem(
         type=f"/docs/errors#{error.code}",
         title=error.title,
         status=error.status,
         code=error.code,
         detail=error.detail,
-        request_id=request_id(request.scope),
+        request_id=request,
         errors=error.errors,
     )
+
+
+def problem_response(request: Request[Any, Any, Any], error: ChorusError) -> Response[bytes]:
+    """`error` as an answer."""
+    problem = problem_of(error, request_id(request.scope))
     headers = {"Cache-Control": "no-store"}
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after)))

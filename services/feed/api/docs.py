@@ -1,5 +1,6 @@
 """The documentation for people: plain HTML from the OpenAPI document and the error tree. No script, nothing foreign."""
 
+import json
 from html import escape
 from typing import Any
 
@@ -38,7 +39,9 @@ def _call(method: str, path: str, operation: dict[str, Any]) -> str:
         for each in operation["parameters"]
     )
     body = operation.get("requestBody", {}).get("content", {})
-    taken = "".join(f"<p>Takes {escape(kind)}: {_shape(content['schema'])}</p>" for kind, content in body.items())
+    taken = "".join(
+        f"<p>Takes {escape(kind)}: {_shape(content['schema'])}</p>{_example(content)}" for kind, content in body.items()
+    )
     answers = "".join(_answer(status, answer) for status, answer in operation["responses"].items())
     return (
         f'<section id="{escape(operation["operationId"])}"><h2><code>{method} {escape(path)}</code></h2>'
@@ -48,7 +51,16 @@ def _call(method: str, path: str, operation: dict[str, Any]) -> str:
 
 def _answer(status: str, answer: dict[str, Any]) -> str:
     shapes = "".join(f" {_shape(content['schema'])}" for content in answer.get("content", {}).values())
-    return f"<li>{status}: {escape(answer['description'])}{shapes if status < '300' else ''}</li>"
+    if status >= "300":
+        return f"<li>{status}: {escape(answer['description'])}</li>"
+    examples = "".join(map(_example, answer.get("content", {}).values()))
+    return f"<li>{status}: {escape(answer['description'])}{shapes}{examples}</li>"
+
+
+def _example(content: dict[str, Any]) -> str:
+    if "example" not in content:
+        return ""
+    return f"<pre><code>{escape(json.dumps(content['example'], indent=2, ensure_ascii=False))}</code></pre>"
 
 
 def _shape(schema: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from litestar.routes import HTTPRoute
 
 from services.feed import images, paging, text
 from services.feed.api.doc import Doc
+from services.feed.api.examples import Example, example_of, problem_example
 from shared.errors import ChorusError, MethodNotAllowed
 from shared.web import Problem
 
@@ -109,18 +110,20 @@ def _handlers(route: Any) -> Iterable[tuple[str, Any, Doc]]:
 
 def _operation(route: HTTPRoute, handler: Any, doc: Doc) -> dict[str, Any]:
     summary = (handler.fn.__doc__ or "").strip().partition(". ")[0]
+    name = handler.name or handler.handler_name
+    example = example_of(name)
     operation: dict[str, Any] = {
-        "operationId": handler.name or handler.handler_name,
+        "operationId": name,
         "summary": summary.rstrip("."),
         "description": " ".join((handler.fn.__doc__ or "").split()),
         "parameters": [*_parameters(route, doc), *([_KEY] if doc.key else [])],
-        "responses": _responses(doc),
+        "responses": _responses(doc, example),
         "security": [{"bearer": []}] if doc.member else [{}, {"bearer": []}],
     }
     if doc.form:
         operation["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": _PHOTO}}}
     elif doc.body is not None:
-        content = {"application/json": {"schema": _schema(doc.body)}}
+        content = {"application/json": {"schema": _schema(doc.body), **_given("example", example.body)}}
         operation["requestBody"] = {"required": not doc.body_optional, "content": content}
     return operation
 
@@ -134,11 +137,11 @@ def _parameters(route: HTTPRoute, doc: Doc) -> Iterable[dict[str, Any]]:
         yield {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
 
 
-def _responses(doc: Doc) -> dict[str, Any]:
+def _responses(doc: Doc, example: Example) -> dict[str, Any]:
     good: dict[str, Any] = {"description": HTTPStatus(doc.status).phrase}
     if doc.answer is not None:
         schema = {"type": "string", "format": "binary"} if doc.answer is bytes else _schema(doc.answer)
-        good["content"] = {doc.media_type: {"schema": schema}}
+        good["content"] = {doc.media_type: {"schema": schema, **_given("example", example.answer)}}
     if doc.conditional:
         good["headers"] = {"Chorus-As-Of": _AS_OF, "ETag": {"schema": {"type": "string"}}}
     responses = {str(doc.status): good}
@@ -150,9 +153,14 @@ def _responses(doc: Doc) -> dict[str, Any]:
         by_status.setdefault(error.status, []).append(error)
     for status, errors in sorted(by_status.items()):
         told = "; ".join(f"`{error.code}`: {error.title}" for error in dict.fromkeys(errors))
-        content = {"application/problem+json": {"schema": _schema(Problem)}}
+        examples = {e.code: {"summary": e.title, "value": problem_example(e)} for e in dict.fromkeys(errors)}
+        content = {"application/problem+json": {"schema": _schema(Problem), "examples": examples}}
         responses[str(status)] = {"description": f"{told}.", "content": content}
     return responses
+
+
+def _given(name: str, value: Any) -> dict[str, Any]:
+    return {} if value is None else {name: value}
 
 
 def _schema(struct: Any) -> dict[str, Any]:
