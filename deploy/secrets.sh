@@ -5,7 +5,7 @@ set -eu
 cd "${1:-$(dirname "$0")/..}"
 umask 077
 mkdir -p secrets
-for name in postgres_password feed_password notify_password redis_password secret_key grafana_password; do
+for name in postgres_password feed_password notify_password redis_password secret_key grafana_password smtp_password; do
     [ -s "secrets/$name" ] && continue
     rm -rf "secrets/$name" # an engine may have made a folder where it missed a file
     od -An -tx1 -N32 /dev/urandom | tr -d ' \n' > "secrets/$name"

@@ -231,9 +231,9 @@ def _is_network(proxy: str) -> bool:
 def _with_passwords(values: dict[str, Any]) -> dict[str, Any]:
     """The addresses with the passwords that were given apart from them, which nobody else needs."""
     found: dict[str, Any] = {}
-    for name in ("database", "notify_database", "direct_database", "redis"):
+    for name in ("database", "notify_database", "direct_database", "redis", "smtp"):
         url, password = values.get(f"{name}_url"), values.get(f"{name}_password")
-        if url and password:
+        if url and password and (name != "smtp" or "@" in url):  # a mail server that asks for nobody is told nothing
             found |= {f"{name}_url": environment.with_password(url, password), f"{name}_password": ""}
     return found
 

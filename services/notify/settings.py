@@ -16,6 +16,7 @@ class NotifySettings(Common, frozen=True, kw_only=True):
             "the address ends in `?tls=never`), or `smtps://…`."
         ),
     ] = ""
+    smtp_password: Annotated[str, described("Goes into `SMTP_URL`, where that names a user.")] = ""
     mail_dir: Annotated[
         str,
         described("Without `SMTP_URL`: a folder that gets each letter as a file to read; `chorus up` makes one."),

@@ -81,6 +81,10 @@ def test_a_value_may_stand_in_a_file_and_passwords_apart_from_their_addresses(tm
             "CHORUS_REDIS_PASSWORD": "a b",
         },
     )
+    mailing = {"CHORUS_SMTP_PASSWORD": "p@ss", "CHORUS_MAIL_FROM": "Chorus <a@b.example>"}
+    named = load(NotifySettings, {**mailing, "CHORUS_SMTP_URL": "smtp://me@mail.example:587"})
+    assert named.smtp_url == "smtp://me:p%40ss@mail.example:587"
+    assert load(NotifySettings, {**mailing, "CHORUS_SMTP_URL": "smtp://mail"}).smtp_url == "smtp://mail"
     assert settings.secret_key == "a key of thirty-two letters, or more"
     assert settings.database_url == "postgresql://chorus_feed:p%40ss%2Fword@db:5433/chorus?sslmode=require"
     assert settings.postgres_for_notify() == settings.database_url
