@@ -19,7 +19,7 @@ _SUBJECTS = {
 }
 _WORDS = {
     "confirm": """\
-somebody, we hope you, gave this address for the account @{handle} at {place}.
+Somebody, we hope you, gave this address for the account @{handle} at {place}.
 
 If it was you, open this page and confirm it. The link works once, until {until}:
 
@@ -28,7 +28,7 @@ If it was you, open this page and confirm it. The link works once, until {until}
 If it was not you, leave this letter alone: without a confirmation nothing comes of it.
 """,
     "recover": """\
-somebody, we hope you, asked for a new password for the account @{handle} at {place}.
+Somebody, we hope you, asked for a new password for the account @{handle} at {place}.
 
 If it was you, choose one here. The link works once, until {until}. You will then be signed out everywhere:
 
@@ -37,7 +37,7 @@ If it was you, choose one here. The link works once, until {until}. You will the
 If it was not you, leave this letter alone: your password stays as it is.
 """,
     "password_changed": """\
-the password of the account @{handle} at {place} was changed just now, and everybody else who was signed in with it
+The password of the account @{handle} at {place} was changed just now, and everybody else who was signed in with it
 was signed out.
 
 If it was you, all is well. If it was not, take your account back with a new password, by a letter to this address:
@@ -45,7 +45,7 @@ If it was you, all is well. If it was not, take your account back with a new pas
 {place}/recover
 """,
     "address_changed": """\
-the account @{handle} at {place} no longer uses this address: it was changed or removed by somebody who knows the
+The account @{handle} at {place} no longer uses this address: it was changed or removed by somebody who knows the
 password. Letters go there no more; this is the last one.
 
 If that was not you, sign in and change your password, or ask whoever runs {place}.

@@ -2,13 +2,14 @@
 
 import { signal } from "./ui.js";
 
-/** {view: "home" | "topic" | "post" | "lost", slug?, id?, sort?, kind?} */
+/** {view: "home" | "topic" | "post" | "account" | "confirm" | "recover" | "reset" | "lost", slug?, id?, sort?, kind?} */
 export const place = signal(read(location));
 
 function read({ pathname, search }) {
   const [, first, second, ...more] = pathname.split("/");
   const query = new URLSearchParams(search);
   if (pathname === "/") return { view: "home" };
+  if (/^\/(account|confirm|recover|reset)$/.test(pathname)) return { view: first };
   if (more.length === 0 && second && first === "topics") {
     const kind = query.get("kind") === "story" ? "story" : undefined;
     return { view: "topic", slug: decoded(second), sort: query.get("sort") === "hot" ? "hot" : undefined, kind };

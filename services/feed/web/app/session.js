@@ -58,6 +58,11 @@ export async function signOut() {
   } catch (problem) {
     if (problem.status !== 401) throw problem; // gone already: then we are out
   }
+  left();
+}
+
+/** Nobody is signed in here any more, by their own wish. */
+export function left() {
   note(WRITER, null); // in every tab: what was being written is put away with its writer
   become(null);
 }

@@ -7,8 +7,11 @@ import { Badge } from "./badge.js";
 import { Aside, HomePage } from "./home.js";
 import { Bell } from "./inbox.js";
 import { PostPage } from "./single.js";
-import { Empty } from "./states.js";
+import { Empty, Later } from "./states.js";
 import { TopicPage } from "./topic.js";
+
+const letters = () => import("../later/letters.js");
+const LATER = { account: () => import("../later/account.js"), confirm: letters, recover: letters, reset: letters };
 
 export function Shell() {
   const { view, slug, id, sort, kind } = place.value;
@@ -24,6 +27,7 @@ export function Shell() {
         ${view === "home" && html`<${HomePage} />`}
         ${view === "topic" && html`<${TopicPage} key=${slug} slug=${slug} sort=${sort} kind=${kind} />`}
         ${view === "post" && html`<${PostPage} key=${id} id=${id} />`}
+        ${LATER[view] && html`<${Later} key=${view} from=${LATER[view]} view=${view} />`}
         ${view === "lost" && html`<h1 tabindex="-1">There is nothing here</h1><${Empty} title="This address leads nowhere."><a class="tag" href="/">See all topics</a><//>`}
       </main>
       ${view !== "home" && html`<aside><${Aside} besides=${slug} /></aside>`}

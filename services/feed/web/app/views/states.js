@@ -1,5 +1,6 @@
 // What a view shows when it can't show everything yet: loading, failed, empty. And the hook that tells which.
 
+import { Problem } from "../api.js";
 import { loseSession } from "../session.js";
 import { me } from "../store.js";
 import { html, useEffect, useRef, useState } from "../ui.js";
@@ -39,6 +40,13 @@ export function useLoad(open, deps) {
     };
   }, [...deps, turn]);
   return { ...now, again: () => setTurn(turn + 1) };
+}
+
+/** A view of a module that is loaded when it is first needed: `from` imports it. */
+export function Later({ from, ...given }) {
+  const [View, setView] = useState(null);
+  const { problem, again } = useLoad(() => from().then((it) => void setView(() => it.default), () => { throw new Problem({}); }), [from]);
+  return View ? html`<${View} ...${given} />` : problem && html`<${Failed} what="this" problem=${problem} again=${again} />`;
 }
 
 /** Something to do once at a time: gives {busy, problem, run(act)}; run answers true when it went well. */
