@@ -3,6 +3,7 @@ answer is as the document says."""
 
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import schemathesis
 import uvicorn
 from hypothesis import HealthCheck
+from hypothesis.stateful import run_state_machine_as_test
 
 from services.feed.app import create_app
 from services.feed.settings import FeedSettings
@@ -23,7 +25,12 @@ from tests.servers import Database
 
 EXAMPLES = 12
 """For each call; the whole stays under twenty seconds."""
-ENDS_THE_SESSION = ("/v1/sessions/current", "delete")
+ENDS_THE_SESSION = {
+    ("/v1/sessions/current", "delete"),
+    ("/v1/me/deletion", "post"),
+    ("/v1/me/password", "post"),
+    ("/v1/me/sessions/{session_id}", "delete"),
+}
 
 
 @pytest.fixture
@@ -56,7 +63,7 @@ def feed_url(database: Database, tmp_path: Path) -> Iterator[str]:
 def operations(document: dict[str, Any]) -> Iterator[Any]:
     for result in schemathesis.openapi.from_dict(document).get_all_operations():
         operation = result.ok()  # type: ignore[union-attr]
-        if (operation.path, operation.method) != ENDS_THE_SESSION:
+        if (operation.path, operation.method) not in ENDS_THE_SESSION:
             yield operation
 
 
@@ -86,3 +93,34 @@ def test_no_request_that_can_be_made_of_the_document_breaks_the_feed(feed_url: s
                 with contextlib.suppress(hypothesis.errors.Unsatisfiable):
                     send()
         assert tried > 300
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_no_chain_of_requests_breaks_the_feed(feed_url: str) -> None:
+    """Stateful: what one call answers is what the next one asks with, as the document's names let one guess."""
+    with httpx.Client(base_url=feed_url, timeout=30) as http:
+        account = {"handle": "ada", "display_name": "Ada", "password": PASSWORD}
+        token = http.post("/v1/accounts", json=account).json()["token"]
+        document = http.get("/openapi.json").json()
+    made: Counter[int] = Counter()
+    for path, method in ENDS_THE_SESSION:
+        del document["paths"][path][method]
+
+    class Flow(schemathesis.openapi.from_dict(document).as_state_machine()):  # type: ignore[misc]
+        def get_call_kwargs(self, case: Any) -> dict[str, Any]:
+            return {"headers": {"Authorization": f"Bearer {token}"}, "base_url": feed_url}
+
+        def validate_response(self, response: Any, case: Any, **_: Any) -> None:
+            made[response.status_code] += 1
+            assert response.status_code < 500, response.text
+            case.operation.validate_response(response)
+
+    run_state_machine_as_test(
+        Flow,
+        settings=hypothesis.settings(
+            max_examples=150, stateful_step_count=12, deadline=None, database=None, derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )  # fmt: skip
+    assert made[200] + made[201] > 100, made
