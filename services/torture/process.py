@@ -91,9 +91,9 @@ class Service:
 
     async def kill(self) -> bool:
         """Ended without a word. True when it lived, and SIGKILL is what ended it."""
+        self._ordered = True  # also of one that has just ended: nobody starts it again meanwhile
         if self._child is None or self._child.exit_code is not None:
             return False
-        self._ordered = True
         self._child.send(signal.SIGKILL)
         await self.ended()
         return self._child.exit_code == -signal.SIGKILL

@@ -126,12 +126,13 @@ class Stage:
         if not self._keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    async def all_ready(self) -> None:
-        """Every service runs and is ready. Raises TimeoutError."""
-        for service in self.services:
+    async def all_ready(self, command: str | None = None) -> None:
+        """Every service, or those of that command, runs and is ready. Raises TimeoutError."""
+        services = [service for service in self.services if command in (None, service.command)]
+        for service in services:
             if not service.running:
                 service.launch()
-        for service in self.services:
+        for service in services:
             await service.ready(self.http.get(service.name))
 
     async def restart(self, service: Service) -> None:

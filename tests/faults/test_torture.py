@@ -1,4 +1,4 @@
-"""The torture itself, in `make test-long`: a short seeded run, longer ones, and what they once found."""
+"""The torture itself: a short seeded run before every change, longer ones in `make test-long`."""
 
 from collections.abc import Callable
 
@@ -41,7 +41,6 @@ async def run(seed: str, faults: list[str], *, seconds: float, clients: int) -> 
     return report
 
 
-@pytest.mark.long  # until it has been green often enough beside the whole suite to stand before every change
 @pytest.mark.timeout(900)
 async def test_sixty_seeded_seconds_in_which_every_family_fires_lose_nothing(
     record_property: Callable[[str, object], None],

@@ -29,7 +29,7 @@ class Killed(Fault):
 
     async def heal(self) -> None:
         """See Fault."""
-        await self.scene.stage.all_ready()
+        await self.scene.stage.all_ready(self.command)  # others may be dead because another fault wants them so
 
 
 class SequencerKilled(Killed):
@@ -84,7 +84,7 @@ class KilledAt(Fault):
     async def heal(self) -> None:
         """See Fault."""
         await self.victim.kill()
-        await self.scene.stage.all_ready()
+        await self.scene.stage.all_ready(self.command)  # others may be dead because another fault wants them so
 
     async def make_way(self) -> None:
         """The armed process will be the one that gets there."""
