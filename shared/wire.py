@@ -122,7 +122,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of an inbox. Kinds: comment, reply, mention, reaction, story_published, story_returned; others may follow.
+    """One line of an inbox. Kinds: comment, reply, mention, reaction, story_published, story_returned; others may come.
 
     `post_id` is what it is about; of a story that was sent back the story's own id, since it is no post.
     """

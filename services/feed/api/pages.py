@@ -89,7 +89,7 @@ def content_security_policy(connect: Iterable[str]) -> str:
 
 
 def page_routes(*, live_url: str, notify_url: str, folder: Path = WEB) -> list[Any]:
-    """The shell at `/`, `/topics/{slug}`, `/posts/{id}` and an account's pages; `/live.js` and its import; every file below `/web/`."""
+    """The shell at each of the page's places; `/live.js` and its import; every file below `/web/`."""
     assets, digest = read_assets(folder)
     scheme, _, rest = live_url.partition("://")
     shell_headers = {
@@ -102,7 +102,10 @@ def page_routes(*, live_url: str, notify_url: str, folder: Path = WEB) -> list[A
     module_headers = {"Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"}
 
     @route(
-        ["/", "/topics/{slug:str}", "/posts/{post_id:str}", "/account", "/confirm", "/recover", "/reset"],
+        [
+            *("/", "/topics/{slug:str}", "/posts/{post_id:str}", "/stories", "/stories/{story_id:str}"),
+            *("/account", "/confirm", "/recover", "/reset"),
+        ],
         http_method=READ,
         name="page",
         include_in_schema=False,

@@ -18,6 +18,9 @@ export function load(place) {
   }
 }
 
+/** Where changes of a post are kept. */
+export const editPlace = (id) => `edit:${id}`;
+
 /** Whether words are kept for this place. */
 export const has = (place) => Object.keys(load(place)).length > 0;
 

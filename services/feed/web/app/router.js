@@ -2,7 +2,7 @@
 
 import { signal } from "./ui.js";
 
-/** {view: "home" | "topic" | "post" | "account" | "confirm" | "recover" | "reset" | "lost", slug?, id?, sort?, kind?} */
+/** {view: "home" | "topic" | "post" | "account" | "confirm" | "recover" | "reset" | "stories" | "lost", slug?, id?, sort?, kind?} */
 export const place = signal(read(location));
 
 function read({ pathname, search }) {
@@ -15,6 +15,7 @@ function read({ pathname, search }) {
     return { view: "topic", slug: decoded(second), sort: query.get("sort") === "hot" ? "hot" : undefined, kind };
   }
   if (more.length === 0 && first === "posts" && /^\d{1,19}$/.test(second)) return { view: "post", id: second };
+  if (more.length === 0 && first === "stories") return { view: "stories", id: second };
   return { view: "lost" };
 }
 

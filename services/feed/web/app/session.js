@@ -50,6 +50,7 @@ export async function signUp({ handle, display_name, password }) {
 export async function signIn({ handle, password }) {
   const { data } = await call("POST", "/v1/sessions", { body: { handle, password, cookie: true } });
   become(data.account);
+  whoami({ surely: true }).catch(() => {}); // with their role
 }
 
 export async function signOut() {

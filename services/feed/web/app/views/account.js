@@ -18,6 +18,7 @@ export function Account() {
   if (!me.value) return html`<button type="button" class="primary" onClick=${() => (asking.value = "")}>Sign in</button>`;
   return html`<${Menu} label=${`Your account, ${me.value.display_name}`} face=${html`<${Face} name=${me.value.display_name} />`}>${(close) => html`
     <p><b dir="auto">${me.value.display_name}</b><br />@${me.value.handle}</p>
+    ${(me.value.role ?? "member") !== "member" && html`<a href="/stories" onClick=${close}>Stories</a>`}
     <${Trouble} problem=${problem}>We couldn't sign you out. Try again in a moment.<//>
     <a href="/account" onClick=${close}>Your account</a>
     <button type="button" onClick=${() => run(signOut).then((out) => out && close())}>Sign out</button>`}<//>`;

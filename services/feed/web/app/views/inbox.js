@@ -14,7 +14,11 @@ const DID = {
   reply: "answered your comment",
   mention: "mentioned you",
   reaction: "reacted to what you wrote",
+  story_published: "published your story",
+  story_returned: "sent your story back with a note",
 };
+
+const pathOf = ({ kind, post_id: id }) => (kind === "story_returned" ? `/stories/${id}` : postPath(id));
 
 /** For members: how many are unread, live, and the list on asking. */
 export function Bell() {
@@ -41,13 +45,13 @@ function List({ load, onclose }) {
   const open = (event, item) => {
     event.preventDefault();
     onclose();
-    go(postPath(item.post_id));
+    go(pathOf(item));
   };
   return html`
     ${inbox.unread > 0 && html`<button type="button" class="quiet" disabled=${busy} onClick=${() => run(() => markRead(inbox.items[0].id))}>Mark all as read</button>`}
     <${Trouble} problem=${problem}>That didn't work. Try again in a moment.<//>
     <ul class="inbox">${inbox.items.map((item) => html`<li key=${item.id}>
-      <a href=${postPath(item.post_id)} class=${item.read ? "" : "unread"} onClick=${(event) => open(event, item)}>
+      <a href=${pathOf(item)} class=${item.read ? "" : "unread"} onClick=${(event) => open(event, item)}>
         <${Face} name=${item.actor.display_name} />
         <span><b dir="auto">${item.actor.display_name}</b> ${DID[item.kind] ?? "did something about your post"}<br /><small><${Time} at=${item.created_at} />${!item.read && html`<span class="unseen">, unread</span>`}</small></span>
       </a></li>`)}</ul>

@@ -1,6 +1,6 @@
 // One post: who, when, what, how it was met, and what can be done about it.
 
-import { forget, has, load } from "../drafts.js";
+import { editPlace, forget, has, load } from "../drafts.js";
 import { seen, sweepPost } from "../fold.js";
 import { remove } from "../posts.js";
 import { postPath } from "../router.js";
@@ -8,12 +8,15 @@ import { change, me, state, writer } from "../store.js";
 import { countLine } from "../text.js";
 import { html, useComputed, useLayoutEffect, useRef, useState } from "../ui.js";
 import { Body } from "./body.js";
-import { EditPost, editPlace } from "./edit.js";
 import { Photos } from "./photos.js";
 import { Confirm, Face, Menu, Stranded, Time } from "./pieces.js";
 import { Reactions } from "./reactions.js";
-import { Trouble, useAction } from "./states.js";
+import { Later, Skeleton, Trouble, useAction } from "./states.js";
 import { Thread } from "./thread.js";
+
+const edits = () => import("../later/edit.js");
+const stories = () => import("../later/stories/story.js");
+const SHAPE = html`<${Skeleton} count=${1} />`;
 
 const FOLD = 180; // ms; see .folding in post.css
 
@@ -40,7 +43,7 @@ export function Post({ id, alone = false }) {
   const comments = countLine(counts);
   return html`<article ref=${box} class="post" aria-labelledby=${`by-${id} at-${id}`} tabindex="-1" data-post=${id}>
     <${Byline} post=${post} onedit=${() => setEditing(true)} />
-    ${editing && writer.value === post.author.id ? html`<${EditPost} post=${post} onclose=${() => setEditing(false)} />` : html`<${Content} post=${post} alone=${alone} />`}
+    ${editing && writer.value === post.author.id ? html`<${Later} from=${edits} shape=${SHAPE} post=${post} onclose=${() => setEditing(false)} />` : html`<${Content} post=${post} alone=${alone} />`}
     ${comments.length > 0 && html`<p class="counts">${comments.map((part) => html`<span key=${part}>${part}</span>`)}</p>`}
     <div class="acts">
       <${Reactions} entity=${post} mine=${mine} />
@@ -77,12 +80,12 @@ function Content({ post, alone }) {
   const title = post.title && (alone ? html`<h1 class="title" dir="auto">${post.title}</h1>` : html`<h2 class="title" dir="auto"><a href=${postPath(post.id)}>${post.title}</a></h2>`);
   const open = !warned || shown;
   return html`
-    ${alone && !(open && post.title) && html`<h1 class="unseen">A post by ${post.author.display_name}</h1>`}
+    ${alone && !(open && (post.title || post.kind === "story")) && html`<h1 class="unseen">A post by ${post.author.display_name}</h1>`}
     ${warned && html`<div class="warn">
       <p><span class="unseen">Content warning: </span>${post.content_warning}</p>
       <button type="button" aria-expanded=${String(shown)} onClick=${() => setShown(!shown)}>${shown ? "Hide" : "Show"}</button>
     </div>`}
-    ${open && html`<div class="content">${title}<${Body} text=${post.body} entities=${post.entities} folds=${!alone} /><${Photos} media=${post.media} /></div>`}`;
+    ${open && (post.kind === "story" ? html`<${Later} from=${stories} shape=${SHAPE} post=${post} alone=${alone} />` : html`<div class="content">${title}<${Body} text=${post.body} entities=${post.entities} folds=${!alone} /><${Photos} media=${post.media} /></div>`)}`;
 }
 
 // A deleted post folds away; whoever was inside it is led to the next one rather than to nowhere.

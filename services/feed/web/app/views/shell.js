@@ -11,10 +11,11 @@ import { Empty, Later } from "./states.js";
 import { TopicPage } from "./topic.js";
 
 const letters = () => import("../later/letters.js");
-const LATER = { account: () => import("../later/account.js"), confirm: letters, recover: letters, reset: letters };
+const LATER = { account: () => import("../later/account.js"), confirm: letters, recover: letters, reset: letters, stories: () => import("../later/stories/stories.js") };
 
 export function Shell() {
   const { view, slug, id, sort, kind } = place.value;
+  const wide = view !== "home" && view !== "stories";
   useArrival(`${view} ${slug ?? id ?? ""}`);
   return html`
     <a class="skip" href="#main">Skip to the posts</a>
@@ -22,15 +23,15 @@ export function Shell() {
       <a class="brand" href="/">Chorus</a>
       <${Badge} /><${Bell} /><${Account} />
     </div></header>
-    <div class=${view === "home" ? "frame one" : "frame"}>
+    <div class=${wide ? "frame" : "frame one"}>
       <main id="main" tabindex="-1">
         ${view === "home" && html`<${HomePage} />`}
         ${view === "topic" && html`<${TopicPage} key=${slug} slug=${slug} sort=${sort} kind=${kind} />`}
         ${view === "post" && html`<${PostPage} key=${id} id=${id} />`}
-        ${LATER[view] && html`<${Later} key=${view} from=${LATER[view]} view=${view} />`}
+        ${LATER[view] && html`<${Later} key=${view} from=${LATER[view]} view=${view} id=${id} />`}
         ${view === "lost" && html`<h1 tabindex="-1">There is nothing here</h1><${Empty} title="This address leads nowhere."><a class="tag" href="/">See all topics</a><//>`}
       </main>
-      ${view !== "home" && html`<aside><${Aside} besides=${slug} /></aside>`}
+      ${wide && html`<aside><${Aside} besides=${slug} /></aside>`}
     </div>
     <${SignIn} />`;
 }

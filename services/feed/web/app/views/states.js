@@ -42,11 +42,11 @@ export function useLoad(open, deps) {
   return { ...now, again: () => setTurn(turn + 1) };
 }
 
-/** A view of a module that is loaded when it is first needed: `from` imports it. */
-export function Later({ from, ...given }) {
+/** A view of a module that is loaded when it is first needed: `from` imports it; `shape` is shown until then. */
+export function Later({ from, shape = null, ...given }) {
   const [View, setView] = useState(null);
   const { problem, again } = useLoad(() => from().then((it) => void setView(() => it.default), () => { throw new Problem({}); }), [from]);
-  return View ? html`<${View} ...${given} />` : problem && html`<${Failed} what="this" problem=${problem} again=${again} />`;
+  return View ? html`<${View} ...${given} />` : problem ? html`<${Failed} what="this" problem=${problem} again=${again} />` : shape;
 }
 
 /** Something to do once at a time: gives {busy, problem, run(act)}; run answers true when it went well. */

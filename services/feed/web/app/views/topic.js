@@ -2,7 +2,7 @@
 
 import { go, topicPath } from "../router.js";
 import { member } from "../session.js";
-import { state, visit, writer } from "../store.js";
+import { me, state, visit, writer } from "../store.js";
 import { abbreviate, plural } from "../text.js";
 import { feedKey, openFeed, openHeader, setMembership, showNew, showOlder } from "../topics.js";
 import { html, useComputed, useEffect } from "../ui.js";
@@ -25,7 +25,7 @@ export function TopicPage({ slug, sort, kind }) {
     : status === "failed" ? html`<h1 tabindex="-1">#${slug}</h1><${Failed} what="this topic" problem=${problem} again=${again} />`
     : html`<h1 class="unseen" tabindex="-1">#${slug}</h1><${Skeleton} kind="header" count=${1} label="Loading the topic" />`}
     <${Orders} slug=${slug} sort=${sort} kind=${kind} />
-    ${topic ? html`<${Compose} key=${writer.value} topic=${topic} />` : status === "loading" && html`<div class="compose" aria-hidden="true" />`}
+    ${kind ? (me.value?.role ?? "member") !== "member" && html`<p class="begin"><a class="tag" href="/stories/new">Write a story</a></p>` : topic ? html`<${Compose} key=${writer.value} topic=${topic} />` : status === "loading" && html`<div class="compose" aria-hidden="true" />`}
     <${Feed} key=${feedKey(slug, { sort, kind })} slug=${slug} sort=${sort} kind=${kind} />`;
 }
 

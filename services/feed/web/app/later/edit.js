@@ -1,19 +1,17 @@
 // Changing a post in its place. Somebody may have changed it first: then both are shown, and no words are lost.
 
-import { forget, keep, load } from "../drafts.js";
+import { editPlace, forget, keep, load } from "../drafts.js";
 import { edit, refresh } from "../posts.js";
 import { member } from "../session.js";
 import { config, state } from "../store.js";
 import { lengthOf } from "../text.js";
 import { html, useLayoutEffect, useRef, useState } from "../ui.js";
-import { Choosing, usePhotos } from "./choosing.js";
-import { Conflict } from "./conflict.js";
-import { Counter, Field, grow } from "./fields.js";
-import { Icon } from "./icons.js";
-import { useDiscard } from "./pieces.js";
-import { Trouble, useAction } from "./states.js";
-
-export const editPlace = (id) => `edit:${id}`;
+import { Choosing, usePhotos } from "../views/choosing.js";
+import { Conflict } from "../views/conflict.js";
+import { Counter, Field, grow } from "../views/fields.js";
+import { Icon } from "../views/icons.js";
+import { useDiscard } from "../views/pieces.js";
+import { Trouble, useAction } from "../views/states.js";
 
 // The topics that were asked for: tags in the words bring their own, and go with them.
 const askedOf = ({ topics, entities }) => topics.filter((slug) => !entities.some((each) => each.type === "tag" && each.slug === slug));
@@ -25,7 +23,7 @@ const begin = (post) => ({
 
 const same = (a, b) => a.join() === b.join();
 
-export function EditPost({ post, onclose }) {
+export default function EditPost({ post, onclose }) {
   const place = editPlace(post.id);
   const began = useRef(post); // what is not changed here is left as others make it
   const [draft, setDraft] = useState(() => ({ ...begin(post), ...load(place) }));
@@ -33,7 +31,8 @@ export function EditPost({ post, onclose }) {
   const [theirs, setTheirs] = useState(null);
   const { busy, problem, run } = useAction();
   const body = useRef(null);
-  const most = config.value?.limits?.body ?? 5000;
+  const story = post.kind === "story";
+  const most = story ? config.value?.limits?.story ?? 40_000 : config.value?.limits?.body ?? 5000;
   useLayoutEffect(() => {
     body.current.focus();
     grow(body.current);
@@ -69,9 +68,9 @@ export function EditPost({ post, onclose }) {
     if (went && !changed) leave();
   };
   const untouched = JSON.stringify({ ...draft, version: 0 }) === JSON.stringify({ ...begin(began.current), version: 0 }) && !photos.length;
-  const ready = draft.body.trim() && lengthOf(draft.body) <= most && !busy;
+  const ready = draft.body.trim() && (draft.title.trim() || !story) && lengthOf(draft.body) <= most && !busy;
   return html`<form class="edit" aria-label="Edit your post" onSubmit=${save}>
-    <${Field} label="Title, if you like" value=${draft.title} maxlength="200" oninput=${(title) => set({ title })} />
+    <${Field} label=${story ? "Title" : "Title, if you like"} value=${draft.title} maxlength="200" oninput=${(title) => set({ title })} />
     <label class="field"><span>Your words</span>
       <textarea ref=${body} required rows="4" dir="auto" value=${draft.body} onInput=${(event) => { grow(event.target); set({ body: event.target.value }); }} /></label>
     <${Counter} text=${draft.body} most=${most} />
@@ -89,9 +88,9 @@ export function EditPost({ post, onclose }) {
 const sides = ({ title, body, content_warning }, topics) =>
   [["Title", title], ["Words", body], ["Content warning", content_warning], ["Topics", topics.map((slug) => `#${slug}`).join(" ")]];
 
-const tagOf = (words) => words.trim().replace(/^#+/, "").replace(/\s+/g, "-");
+export const tagOf = (words) => words.trim().replace(/^#+/, "").replace(/\s+/g, "-");
 
-function Topics({ topics, adding, set }) {
+export function Topics({ topics, adding, set }) {
   const add = () => adding.trim() && set({ topics: [...new Set([...topics, tagOf(adding)])], adding: "" });
   const key = (event) => {
     if (event.key !== "Enter" || event.isComposing || !adding.trim()) return;
