@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
 from services.feed.queries import QUERIES
+from shared import clock
 from shared.eventlog.sequencer import Sequencer
 from shared.postgres import POSTGRES_AWAY, Pool
 
@@ -25,6 +26,8 @@ HEAD = Gauge("chorus_log_head_position", "The newest position in Postgres.", ["l
 UNNUMBERED = Gauge("chorus_log_unnumbered_events", "Committed events without a number.", ["log"])
 UNNUMBERED_AGE = Gauge("chorus_log_unnumbered_seconds", "Age of the oldest of them; 0: there is none.", ["log"])
 FOLLOWER = Gauge("chorus_consumer_lag_positions", "Positions that a durable follower is behind.", ["consumer", "log"])
+DAYS_AHEAD = Gauge("chorus_log_days_ahead", "Days after today whose partitions are made; 7 is as it should be.")
+DEFAULT_USED = Gauge("chorus_log_default_partition_used", "1 where events went to no day of their own.")
 DATABASE = Gauge("chorus_database_bytes", "Size of the database.")
 
 MOST = 100_001
@@ -98,6 +101,9 @@ class Door:
                 UNPUBLISHED.labels(log).set(self._unpublished(row["log"], row["head"]))
             for row in await QUERIES.followers(connection):
                 FOLLOWER.labels(row["name"], str(row["log"])).set(row["behind"])
+            days = await QUERIES.days(connection, today=clock.now().date())
+            DAYS_AHEAD.set(days["ahead"])
+            DEFAULT_USED.set(days["stray"])
             DATABASE.set(await QUERIES.database_bytes(connection))
 
     def _unpublished(self, log: int, head: int) -> int:

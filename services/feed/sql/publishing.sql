@@ -19,3 +19,8 @@ from eventlog.consumer c join eventlog.head h on h.log = c.log order by c.name, 
 
 -- name: database_bytes$
 select pg_database_size(current_database());
+
+-- name: days(today)^
+-- Days after :today (UTC) that have partitions already, and whether something had to go to the default ones instead.
+select (select count(*) from eventlog.days() day where day > cast(:today as date)) as ahead,
+       exists (select from eventlog.event_default) or exists (select from eventlog.entry_default) as stray;
