@@ -62,7 +62,8 @@ def test_a_setting_that_only_notify_reads_stops_up_before_anything_starts(tmp_pa
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "chorus: these settings don't work:",
-        "  CHORUS_REDIS_URL must start with redis:// or rediss:// or unix://.",
+        "  CHORUS_REDIS_URL must start with redis:// or rediss:// or redis+sentinel:// or rediss+sentinel:// or "
+        "redis+cluster:// or rediss+cluster:// or unix://.",
         "  CHORUS_RING: Expected a whole number.",
     ]
     assert not (tmp_path / "data").exists()
