@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from litestar import Litestar
+from litestar.config.cors import CORSConfig
 from litestar.types import ASGIApp
 
 from services.feed.accounts import Accounts
@@ -71,10 +72,23 @@ def create_app(settings: FeedSettings, *, on_fatal: OnFatal) -> ASGIApp:
         lifespan=[lifespan],
         exception_handlers=EXCEPTION_HANDLERS,
         request_max_body_size=BODY_BYTES,
+        cors_config=_cors(settings),
         openapi_config=None,
         logging_config=None,
     )
     return Guests(RequestContext(app, "feed"), memory)
+
+
+def _cors(settings: FeedSettings) -> CORSConfig:
+    """Pages of the allowed origins may read what guests see, without cookies; writing is for our own page."""
+    return CORSConfig(
+        allow_origins=sorted(settings.origins()),
+        allow_methods=["GET", "HEAD"],
+        allow_headers=["If-None-Match", "X-Request-Id"],
+        allow_credentials=False,
+        expose_headers=["Chorus-As-Of", "ETag", "Link", "X-Request-Id"],
+        max_age=3600,
+    )
 
 
 async def broken(context: Context | None) -> dict[str, str]:
