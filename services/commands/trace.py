@@ -74,7 +74,8 @@ def _told(trace: "Trace") -> list[str]:
     lines = []
     if trace.post is not None:
         gone = ", deleted since" if trace.post.deleted else ""
-        lines.append(f"Post {trace.post.post} by {trace.post.author}{gone}: {len(trace.events)} events, oldest first.")
+        number = "1 event" if len(trace.events) == 1 else f"{len(trace.events)} events"
+        lines.append(f"Post {trace.post.post} by {trace.post.author}{gone}: {number}, oldest first.")
     if trace.note:
         lines.append(trace.note)
     for event in trace.events:
