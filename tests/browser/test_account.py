@@ -170,3 +170,19 @@ def test_sessions_are_ended_the_password_changed_and_the_account_left(services: 
         page = ada.open(f"/posts/{post['id']}")
         expect(page.locator(".by")).to_contain_text("Deleted member")
         expect(page.get_by_text("A lamp that stays.")).to_be_visible()
+
+
+def test_words_leave_every_open_page_and_answers_to_them_stay(services: Stack, chromium: Browser) -> None:
+    with reader(chromium, services.url, "Ada") as ada, reader(chromium, services.url, "Bo") as bo:
+        post = ada.post("Words that go. #Lamplight", "lamplight", title="A title that goes")
+        bo.call("POST", f"/v1/posts/{post['id']}/comments", {"body": "An answer that stays."})
+        ada.call("POST", f"/v1/posts/{post['id']}/comments", {"body": "Hers goes."})
+        page = bo.open(f"/posts/{post['id']}")
+        expect(page.get_by_text("Hers goes.")).to_be_visible()
+        ada.call("POST", "/v1/me/deletion", {"password": PASSWORD, "words": "remove"})
+        expect(page.get_by_text("Whoever wrote this took their words away.")).to_be_visible()
+        expect(page.locator(".by").first).to_contain_text("Deleted member")
+        expect(page.get_by_text("Hers goes.")).to_have_count(0)
+        expect(page.get_by_text("An answer that stays.")).to_be_visible()
+        expect(page.locator("h1")).to_have_count(1)
+        check_axe(page)

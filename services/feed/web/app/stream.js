@@ -74,6 +74,7 @@ function subscribe(channel, since) {
     event(event, frame) {
       change(fold, event, frame, me.value?.id ?? null);
       noticed.get(event.type)?.(event);
+      if (event.type === "redacted") readAgain(channel); // what it said is gone, and what it did is to be read
     },
     reset: (reason) => reason !== "forbidden" && readAgain(channel, reason === "refused" ? LATER : undefined),
   });

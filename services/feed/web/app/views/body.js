@@ -10,6 +10,7 @@ const LINES = 24; // of its own
 /** The text as it was written; entities come from the server, by code points. `folds`: a long one shows its beginning. */
 export function Body({ text, entities, folds = false }) {
   const [isOpen, setOpen] = useState(false);
+  if (!text) return html`<p class="deleted">Whoever wrote this took their words away.</p>`;
   const folded = folds && !isOpen && (text.length > LONG || text.split("\n").length > LINES);
   const open = () => setOpen(true);
   // Whoever comes to a link in what is folded sees where they are.

@@ -79,13 +79,14 @@ function Content({ post, alone }) {
   const warned = Boolean(post.content_warning);
   const title = post.title && (alone ? html`<h1 class="title" dir="auto">${post.title}</h1>` : html`<h2 class="title" dir="auto"><a href=${postPath(post.id)}>${post.title}</a></h2>`);
   const open = !warned || shown;
+  const story = post.kind === "story" && post.body; // one whose words were taken away is any post
   return html`
-    ${alone && !(open && (post.title || post.kind === "story")) && html`<h1 class="unseen">A post by ${post.author.display_name}</h1>`}
+    ${alone && !(open && (post.title || story)) && html`<h1 class="unseen">A post by ${post.author.display_name}</h1>`}
     ${warned && html`<div class="warn">
       <p><span class="unseen">Content warning: </span>${post.content_warning}</p>
       <button type="button" aria-expanded=${String(shown)} onClick=${() => setShown(!shown)}>${shown ? "Hide" : "Show"}</button>
     </div>`}
-    ${open && (post.kind === "story" ? html`<${Later} from=${stories} shape=${SHAPE} post=${post} alone=${alone} />` : html`<div class="content">${title}<${Body} text=${post.body} entities=${post.entities} folds=${!alone} /><${Photos} media=${post.media} /></div>`)}`;
+    ${open && (story ? html`<${Later} from=${stories} shape=${SHAPE} post=${post} alone=${alone} />` : html`<div class="content">${title}<${Body} text=${post.body} entities=${post.entities} folds=${!alone} /><${Photos} media=${post.media} /></div>`)}`;
 }
 
 // A deleted post folds away; whoever was inside it is led to the next one rather than to nowhere.
