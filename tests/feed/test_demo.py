@@ -6,6 +6,7 @@ from pathlib import Path
 import asyncpg
 
 from services.feed import demo
+from services.feed.demo.roles import ROLES, TITLE
 from services.feed.passwords import Passwords
 from services.feed.rows import now
 from services.feed.settings import FeedSettings
@@ -30,6 +31,11 @@ async def test_the_demo_is_a_small_town_that_was_alive_a_moment_ago(database: Da
         assert await connection.fetchval("SELECT count(*) FROM feed.media WHERE alt IS NULL") == 0
         stored = await connection.fetchval("SELECT password_hash FROM feed.account WHERE handle = 'kwame'")
         locked = await connection.fetchval("SELECT count(*) FROM feed.account WHERE password_hash IS NULL")
+        rows = await connection.fetch("SELECT handle, role FROM feed.account WHERE role <> 'member'")
+        assert {row["handle"]: row["role"] for row in rows} == ROLES
+        assert await connection.fetchval("SELECT count(*) FROM feed.role_grant") == len(ROLES)
+        assert await connection.fetchval("SELECT count(*) FROM feed.post_wire WHERE kind = 'story'") == 3
+        assert await connection.fetchval("SELECT title FROM feed.story WHERE state = 'review'") == TITLE
         mentions = 'SELECT count(*) FROM feed.post WHERE entities @> \'[{"type": "mention"}]\''
         assert await connection.fetchval(mentions) >= 4
     finally:

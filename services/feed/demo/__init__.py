@@ -13,7 +13,9 @@ from pathlib import Path
 from services.feed.archive.importing import Summary
 from services.feed.archive.plan import Plan
 from services.feed.archive.reading import Contents
+from services.feed.archive.records import Member
 from services.feed.archive.wiring import importer, long_connection
+from services.feed.demo.roles import settle
 from services.feed.passwords import Passwords
 from services.feed.queries import QUERIES
 from services.feed.rows import now
@@ -24,7 +26,7 @@ ARCHIVE = Path(__file__).parent / "archive.jsonl"
 NEWEST = timedelta(minutes=12)
 """How long ago the newest of it was: long enough to be read, short enough to look alive."""
 SIGN_IN_AS = ("hanna_k", "kwame", "maureen_p")
-"""Members who can be signed in as: much is said to them, by others."""
+"""Members who can be signed in as: an author, a member, an admin. Much is said to them, by others."""
 
 
 async def seed(settings: FeedSettings) -> Summary:
@@ -34,6 +36,7 @@ async def seed(settings: FeedSettings) -> Summary:
 
     async def open_doors(connection: Connection, plan: Plan) -> None:
         await QUERIES.give_passwords(connection, archive=plan.contents.name, handles=list(SIGN_IN_AS), hashes=hashes)
+        await settle(connection, {member.handle: plan.ids["member", member.ref] for _, member in plan.new(Member)})
 
     async with importer(settings) as ready:
         return await ready.run(ARCHIVE, shift=_to_now, then=open_doors)
