@@ -16,9 +16,12 @@ import pytest
 from PIL import Image
 
 from services.backup.census import REVISIONS, SCHEMAS
-from services.backup.errors import ToolMissing
+from services.backup.errors import Refused, ToolMissing
+from services.backup.restoring import restore
 from services.backup.tools import separated, tools_for
+from services.backup.writing import write
 from services.embedded import Postgres
+from shared.settings import Common, load
 from tests.e2e.people import Member
 from tests.eventlog.rig import Rig, until
 from tests.production.commands import chorus, environment, start
@@ -172,8 +175,6 @@ async def test_what_is_no_whole_backup_is_refused_before_anything_is_touched(
     env = environment(database, tmp_path)
     await chorus(env, "backup", str(tmp_path / "b.tar"))
     whole = tmp_path / "b.tar"
-    assert "is there already" in await chorus(env, "backup", str(whole), code=3)
-    assert "is no folder" in await chorus(env, "backup", str(tmp_path / "no" / "b.tar"), code=3)
     (tmp_path / "text").write_text("not a backup")
     cut = tmp_path / "cut.tar"
     cut.write_bytes(whole.read_bytes()[:3000])
@@ -190,12 +191,16 @@ async def test_what_is_no_whole_backup_is_refused_before_anything_is_touched(
         ),
         "set CHORUS_LOGS=2": rewritten(whole, tmp_path / "5", manifest_with(census={**told["census"], "seq": [0, 0]})),
         "this server is": rewritten(whole, tmp_path / "6", manifest_with(postgres=99)),
-        "is no file": tmp_path / "nothing",
     }
     epoch = await rig.epoch()
+    settings = load(Common, env)
+    for sentence, target in (("is there already", whole), ("is no folder", tmp_path / "no" / "b.tar")):
+        with pytest.raises(Refused, match=sentence):
+            await write(settings, target, lambda *_: None)
     for sentence, file in files.items():
-        said = await chorus(env, "restore", str(file), code=3)
-        assert any(part in said for part in sentence.split("|")), said
+        with pytest.raises(Refused, match=sentence):
+            await restore(settings, file, replace=False, report=lambda *_: None)
+    assert "is no file" in await chorus(env, "restore", str(tmp_path / "nothing"), code=3)
     assert await rig.epoch() == epoch
 
 

@@ -11,11 +11,12 @@ import pytest
 from services.embedded import Child, Postgres, server_account
 from services.feed.settings import FeedSettings
 from services.reaching import postgres
-from shared.postgres import connecting, open_pool, transaction
+from shared.postgres import SERVER_SETTINGS, connecting, open_pool, transaction
 from shared.settings import SettingsError, load
 from tests.e2e.people import Member
 from tests.eventlog.rig import Rig, until
 from tests.live_client import LiveClient
+from tests.production.commands import chorus
 from tests.production.needed import needed
 from tests.servers import Database, server_folder
 from tests.stack import Stack, free_port
@@ -110,6 +111,8 @@ async def test_a_community_lives_behind_a_transaction_pooler(pooled: Database, r
             await until(all_told)
         for member in members:
             await member.http.aclose()
+        assert "BAD" not in await chorus(stack.feed._env, "doctor")
+        assert len((await chorus(stack.feed._env, "export")).splitlines()) > 25
         async with Rig(pooled, redis_url) as rig:
             await rig.settle()
             await rig.check()
@@ -170,3 +173,10 @@ def test_the_sequencer_never_goes_through_the_pooler() -> None:
     )
     assert settings.postgres_direct() == "postgresql://chorus@db:5432/chorus"
     assert connecting(settings.database_url)["dsn"] == "postgresql://chorus_feed@db:6432/chorus"
+
+
+def test_what_the_operator_s_page_says_of_limits_is_what_a_session_of_ours_has() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "PRODUCTION.md").read_text()
+    for name, value in SERVER_SETTINGS.items():
+        shown = value if value in ("on", "off") else f"'{value}'"
+        assert f"ALTER ROLE chorus_feed IN DATABASE chorus SET {name} = {shown};" in page

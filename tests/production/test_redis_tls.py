@@ -15,7 +15,7 @@ from shared.settings import Common, load
 from tests.e2e.people import Member
 from tests.live_client import LiveClient
 from tests.production.needed import needed
-from tests.production.redises import Secured, awaited, running
+from tests.production.redises import ACL, Secured, awaited, running
 from tests.servers import Database, server_folder
 from tests.stack import Stack
 
@@ -57,6 +57,11 @@ async def test_the_doctor_may_look_at_it(secured: Secured) -> None:
     settings = load(Common, {"CHORUS_REDIS_URL": secured.url, "CHORUS_REDIS_CA": str(secured.ca)})
     findings = await redis_found(settings.redis_address(), None, {})
     assert all(finding.ok for finding in findings), findings
+
+
+def test_the_rights_that_were_tried_are_those_that_the_operator_s_page_names() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "PRODUCTION.md").read_text()
+    assert f"user chorus on >PASSWORD {ACL}\n" in page
 
 
 async def test_a_certificate_that_nobody_we_know_signed_is_not_trusted(secured: Secured, tmp_path: Path) -> None:
