@@ -168,8 +168,9 @@ def load_queries(path: Path) -> Any:
     return aiosql.from_path(path, "asyncpg", mandatory_parameters=False)
 
 
-async def migrate(url: str) -> list[str]:
-    """Brings the database to the newest schema; returns the revisions applied. Safe to run twice, and at once.
+async def migrate(url: str, *, to: str = "head") -> list[str]:
+    """Brings the database to the newest schema, or up to another; returns the revisions applied.
+    Safe to run twice, and at once.
 
     `url` must be allowed to create schemas and roles.
     """
@@ -195,7 +196,7 @@ async def migrate(url: str) -> list[str]:
         connection.exec_driver_sql("set local lock_timeout = '10s'")
         before = current()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
         script = ScriptDirectory.from_config(config)
         after = current()
         if after is None or after == before:

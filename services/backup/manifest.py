@@ -29,11 +29,11 @@ class Census(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """`at` is ISO 8601 with Z. `media_url` empty: the photos are in the file."""
+    """`at` is ISO 8601 with Z, and nothing else: it goes into a statement. `media_url` empty: the photos are here."""
 
     format: Annotated[int, msgspec.Meta(ge=1)]
     release: str
-    at: str
+    at: Annotated[str, msgspec.Meta(pattern=r"^[0-9T:Z-]{20}$")]
     postgres: int
     tools: str
     media_url: str

@@ -21,6 +21,7 @@ from services.backup.restoring import restore
 from services.backup.tools import separated, tools_for
 from services.backup.writing import write
 from services.embedded import Postgres
+from shared.postgres import migrate, open_pool
 from shared.settings import Common, load
 from tests.e2e.people import Member
 from tests.eventlog.rig import Rig, until
@@ -202,6 +203,24 @@ async def test_what_is_no_whole_backup_is_refused_before_anything_is_touched(
             await restore(settings, file, replace=False, report=lambda *_: None)
     assert "is no file" in await chorus(env, "restore", str(tmp_path / "nothing"), code=3)
     assert await rig.epoch() == epoch
+
+
+async def test_an_older_release_s_backup_is_migrated_and_waits_until_the_services_have_stopped(
+    database: Database, postgres_server: Postgres, tmp_path: Path
+) -> None:
+    with fresh_database(postgres_server, "template0") as older:
+        await migrate(older.url_direct, to="0005_removals")
+        made, manifest = await write(load(Common, environment(older, tmp_path)), tmp_path / "b.tar", lambda *_: None)
+    assert manifest.census.revision == "0005_removals"
+    settings = load(Common, environment(database, tmp_path))
+    pool = await open_pool(database.url_feed, application_name="chorus feed")
+    with pytest.raises(Refused, match="stop the services"):
+        await restore(settings, made, replace=False, report=lambda *_: None)
+    await pool.close()
+    restored = await restore(settings, made, replace=False, report=lambda *_: None)
+    assert restored.census.revision > "0008"
+    assert restored.census.epoch > manifest.census.epoch
+    assert restored.notes == []
 
 
 def test_programs_that_lack_are_named_with_their_package() -> None:
