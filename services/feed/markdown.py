@@ -180,15 +180,19 @@ def _from(places: list[int], least: int) -> Iterator[int]:
 
 
 def _our_own(state: StateCore) -> None:
-    """Tags and mentions in their places, addresses as links, headings a level lower."""
+    """Tags and mentions in their places, addresses as links, headings from h2 on without leaving a level out."""
     held, sources = state.env["held"], state.env["sources"]
 
     def written(match: "re.Match[str]") -> str:
         return str(sources[int(match[1])])
 
+    ranks = sorted({token.tag for token in state.tokens if token.type == "heading_open"})
+    level = 1
     for token in state.tokens:
+        if token.type == "heading_open":
+            level = min(2 + ranks.index(token.tag), level + 1)
         if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(6, int(token.tag[1:]) + 1)}"
+            token.tag = f"h{min(6, level)}"
         if token.type in _FENCED:
             token.content = _HELD.sub(written, token.content)
             token.info = ""

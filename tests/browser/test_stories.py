@@ -5,10 +5,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.readers import Reader, reader, wait_live
+from tests.browser.test_access import check_axe
 from tests.servers import Database
 from tests.stack import Stack
 
@@ -92,7 +95,7 @@ def test_a_story_is_written_sent_back_handed_in_again_and_published(
         mo.page.get_by_role("link", name="Read it where it stands").click()
         page = mo.page
         expect(page.get_by_role("heading", level=1, name="Half past ten past four")).to_be_visible()
-        expect(page.get_by_role("heading", level=3, name="Ten past four")).to_be_visible()
+        expect(page.get_by_role("heading", level=2, name="Ten past four")).to_be_visible()
         expect(page.locator(".prose strong")).to_have_text("half past")
         expect(page.locator(".prose")).to_contain_text('<script>document.title = "broken"</script>')
         assert page.title() == "Half past ten past four · Chorus"
@@ -109,6 +112,7 @@ def test_a_story_is_written_sent_back_handed_in_again_and_published(
         expect(card.locator("img.cover")).to_be_visible()
 
         ada.page.get_by_role("button", name="Inbox, 2 unread").click()
+        expect(ada.page.get_by_role("dialog")).to_contain_text("published your story")
         ada.page.get_by_role("link", name="Mo published your story").click()
         expect(ada.page.get_by_role("heading", level=1, name="Half past ten past four")).to_be_visible()
 
@@ -155,3 +159,27 @@ def test_words_that_met_a_change_elsewhere_are_shown_beside_it(
         page.reload()
         wait_live(page)
         expect(page.get_by_label("Your words, in Markdown")).to_have_value("Not saved yet.")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_and_320_pixels_are_enough(
+    services: Stack, database: Database, chromium: Browser, scheme: Any
+) -> None:
+    with reader(chromium, services.url, "Ada", width=320, color_scheme=scheme) as ada:
+        give_role(database, ada, "moderator")
+        post = ada.post(WORDS + "\n" + "wide " * 3 + "`" + "x" * 300 + "`", "lamplight", kind="story", title="Lamps")
+        draft = ada.call("POST", "/v1/stories", {"title": "A draft", "body": WORDS, "topics": ["lamplight"]})
+        waits = ada.call("POST", "/v1/stories", {"title": "It waits", "body": WORDS, "content_warning": "heights"})
+        ada.call("POST", f"/v1/stories/{waits['id']}/submit", {"version": 1})
+        for path, there in (
+            ("/topics/lamplight?kind=story", "Read the story"),
+            (f"/posts/{post['id']}", "half past"),
+            ("/stories", "A draft"),
+            ("/stories/review", "It waits"),
+            (f"/stories/{draft['id']}", "Hand it in"),
+            (f"/stories/{waits['id']}", "Publish it"),
+        ):
+            page = ada.open(path)
+            expect(page.get_by_text(there).first).to_be_visible()
+            check_axe(page)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
