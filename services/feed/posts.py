@@ -61,6 +61,14 @@ def hot(created_at: datetime, reactions: int, comments: int) -> float:
     return math.log10(1 + reactions + 2 * comments) + created_at.timestamp() / _HALF_DAY
 
 
+class Rendered(msgspec.Struct, frozen=True, kw_only=True):
+    """A story's words as HTML, sanitised; `version` is the post's that they are of."""
+
+    post_id: str
+    version: int
+    html: str
+
+
 class Posts:
     """Reads and makes posts."""
 
@@ -70,18 +78,24 @@ class Posts:
         self._known: set[str] = set()
 
     async def read(self, post_id: int, viewer: int | None) -> Read:
-        """One post, a story with its `html`. Raises NotFound."""
+        """One post. Raises NotFound."""
+        return _read(await self._found(post_id, viewer), viewer)
 
+    async def rendered(self, post_id: int) -> Read:
+        """A story's Markdown as sanitised HTML. Raises NotFound, also for a post that is no story."""
+        row = await self._found(post_id, None)
+        if row["kind"] != "story":
+            raise NotFound("Only a story is written in Markdown.")
+        html = await self._renderer.html(row["body"], rows.entities(row["entities"]))
+        rendered = Rendered(post_id=str(post_id), version=row["version"], html=html)
+        return Read(body=encode(rendered), as_of=_read(row, None).as_of)
+
+    async def _found(self, post_id: int, viewer: int | None) -> asyncpg.Record:
         async def attempt() -> asyncpg.Record:
             async with acquire(self._pool) as connection:
                 return await _row(connection, post_id, viewer)
 
-        row = await retrying(attempt)
-        read = _read(row, viewer)
-        if row["kind"] != "story":
-            return read
-        html = await self._renderer.html(row["body"], rows.entities(row["entities"]))
-        return Read(body=read.body[:-1] + b',"html":' + encode(html) + b"}", as_of=read.as_of)
+        return await retrying(attempt)
 
     async def newest(
         self, topic: str, viewer: int | None, kind: PostKind | None, before: Newest | None, limit: int

@@ -35,6 +35,7 @@ async def example_calls(community: Community, ada: Member) -> list[tuple[str, st
     await community.give(ada, "admin")
     post = await ada.post("#calm")
     comment = await ada.comment(post, "x")
+    told = await ada.post("It is *late*. #calm", kind="story", title="Lamps")
     photo = (await ada.call("POST", "/v1/media", files={"file": ("p.png", picture("PNG"))})).json()
     other = await community.member()
     drafts = [await story_of(ada, title="A story", body="Words") for _ in range(3)]
@@ -85,6 +86,7 @@ async def example_calls(community: Community, ada: Member) -> list[tuple[str, st
             ("GET", "/v1/topics/{slug}/posts", {}),
             ("POST", "/v1/posts", {"body": {"body": "#calm", "media": [photo["id"]]}}),
             ("GET", "/v1/posts/{post_id}", {}),
+            ("GET", "/v1/posts/{post_id}/html", {"at": f"/v1/posts/{told['id']}/html"}),
             ("PATCH", "/v1/posts/{post_id}", {"body": {"version": 1, "title": "New"}}),
             ("PUT", "/v1/posts/{post_id}/reaction", {"body": {"kind": "hug"}}),
             ("DELETE", "/v1/posts/{post_id}/reaction", {}),

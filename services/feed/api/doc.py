@@ -84,12 +84,6 @@ class TopicPage(msgspec.Struct, frozen=True, kw_only=True):
     as_of: AsOf
 
 
-class PostNow(Post, frozen=True, kw_only=True):
-    """A post; a story with `html`: its Markdown rendered and sanitised. No event and no list bears it."""
-
-    html: str | msgspec.UnsetType = msgspec.UNSET
-
-
 class StoryPage(msgspec.Struct, frozen=True, kw_only=True):
     """Stories on their way, without their words."""
 
@@ -156,7 +150,6 @@ __all__ = [
     "Me",
     "Media",
     "OpenSession",
-    "PostNow",
     "PostPage",
     "Preview",
     "Session",

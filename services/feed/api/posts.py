@@ -8,10 +8,10 @@ from litestar import Response, delete, get, patch, post
 from services.feed import words
 from services.feed.api.answers import first, gone, read_answer, written
 from services.feed.api.bodies import STORY_BYTES, PostBody, PostChange, ids
-from services.feed.api.doc import BODIES, READS, WRITES, Doc, PostNow
+from services.feed.api.doc import BODIES, READS, WRITES, Doc
 from services.feed.api.requests import Ask, author_of, body_of, context_of, id_in_path, id_of, key_of, member_of, viewer
 from services.feed.edits import Change
-from services.feed.posts import NewPost
+from services.feed.posts import NewPost, Rendered
 from services.feed.roles import ReviewNeeded, RoleNeeded, check_publishing_at_once
 from shared.errors import Fault, Forbidden, Invalid, KeyReused, NotFound, Stale, TooMany
 from shared.wire import Post
@@ -59,12 +59,19 @@ async def create_post(request: Ask) -> Response[bytes]:
     return first(answer)
 
 
-@get("/v1/posts/{post_id:str}", opt={"doc": Doc(answer=PostNow, conditional=True, errors=(*READS, NotFound))})
+@get("/v1/posts/{post_id:str}", opt={"doc": Doc(answer=Post, conditional=True, errors=(*READS, NotFound))})
 async def read_post(request: Ask) -> Response[bytes]:
-    """One post; of a story also its `html`, rendered and sanitised, which no list and no event bears."""
+    """One post."""
     post_id, member = id_in_path(request, "post_id"), await viewer(request)
     found = await context_of(request).posts.read(post_id, id_of(member))
     return read_answer(request, found.body, found.as_of, member, bare=True)
+
+
+@get("/v1/posts/{post_id:str}/html", opt={"doc": Doc(answer=Rendered, conditional=True, errors=(*READS, NotFound))})
+async def read_rendered(request: Ask) -> Response[bytes]:
+    """A story's Markdown as sanitised HTML; a post that is no story has none. `version` is that of the words."""
+    found = await context_of(request).posts.rendered(id_in_path(request, "post_id"))
+    return read_answer(request, found.body, found.as_of, None, bare=True)
 
 
 @patch(
@@ -102,4 +109,4 @@ async def delete_post(request: Ask) -> Response[None]:
     return gone()
 
 
-ROUTES: list[Any] = [create_post, read_post, change_post, delete_post]
+ROUTES: list[Any] = [create_post, read_post, read_rendered, change_post, delete_post]

@@ -40,13 +40,12 @@ function Reading({ post }) {
   </div>`;
 }
 
-// Rendered words come with a read alone, never with an event: after an edit they are asked for again, and what was there
-// stays until they are here.
+// Rendered words come with no event: after an edit they are asked for again, and what was there stays until they are here.
 function useWords(post) {
   const [held, hold] = useState(null);
   const load = useLoad(async () => {
-    const read = post.html === undefined ? (await get(`/v1/posts/${post.id}`)).data : post;
-    hold({ id: read.id, words: read.html });
+    const read = (await get(`/v1/posts/${post.id}/html`)).data;
+    hold({ id: read.post_id, words: read.html });
   }, [post.id, post.version]);
   return { ...load, words: held?.id === post.id ? held.words : null };
 }
