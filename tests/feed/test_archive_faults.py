@@ -12,7 +12,7 @@ from tests.feed.archives import Lines, everything, line, lines, number, picture,
 
 
 def spoil_words(archive: Lines, folder: Path) -> tuple[int, str, str]:
-    line(archive, "post", "p2")["body"] = "x" * 5001
+    line(archive, "post", "p2")["body"] = "x" * 40_001  # it is a story
     return number(archive, line(archive, "post", "p2")), "body", "too_long"
 
 
