@@ -53,6 +53,6 @@ export function Aside({ besides }) {
   const topics = (listed.value?.slugs ?? []).filter((slug) => slug !== besides).map((slug) => state.value.topics[slug]).filter(Boolean);
   if (!topics.length) return null;
   return html`<section aria-label="Other topics"><h2>Other topics</h2><ul>
-    ${topics.slice(0, ASIDE).map((topic) => html`<li key=${topic.slug}><a dir="auto" href=${topicPath(topic.slug)}>${topic.name}</a> <span>${topic.people ? plural(topic.people, "person", "people") : plural(topic.posts, "post")}</span></li>`)}
+    ${topics.slice(0, ASIDE).map((topic) => html`<li key=${topic.slug}><a dir="auto" href=${topicPath(topic.slug)}>${topic.name}</a> <span>${topic.people ? plural(topic.people, "person", "people") : topic.posts || !topic.stories ? plural(topic.posts, "post") : plural(topic.stories, "story", "stories")}</span></li>`)}
   </ul></section>`;
 }
