@@ -15,7 +15,7 @@ from shared.eventlog.cancellation import Cancellation
 from shared.eventlog.entries import TOMBSTONE, Entry, entry_of, floor, read_range, read_rows
 from shared.eventlog.lag import Lag
 from shared.eventlog.position import Position
-from shared.eventlog.stream import UNAVAILABLE, Pairs, Reading, Stream
+from shared.eventlog.stream import CALL_TIMEOUT, UNAVAILABLE, Pairs, Reading, Stream
 from shared.eventlog.watch import Answer, Watch
 from shared.postgres import POSTGRES_AWAY, Pool, acquire
 from shared.telemetry import get_logger
@@ -75,13 +75,12 @@ class Tail:
         self._heads = Watch(self._read_head, CHECK_EVERY)
         self._redis_ends = Watch(self._read_redis_end, CHECK_EVERY)
         self._install_id: str | None = None
-        self._begun = False
-        self._at_head = start is None
+        self._begun, self._at_head = False, start is None
         self._reading: asyncio.Task[Reading] | None = None
         self._held: Pairs = []  # read from Redis, beyond a hole
         self._lag = Lag(CHECK_EVERY)
         self._streaming = self._timed_out = False  # what the last read of Redis did
-        self._whose_at = float("-inf")  # when Redis was ours
+        self._whose_at = self._asked_at = float("-inf")  # when Redis was ours, and when it was asked last
         self._to_meet = (0.0, self.position.seq)  # when a head was asked for, and what it was
         self._met_at, self._made_at = float("-inf"), monotonic()
         self._missed = ""  # why Postgres did not answer last, as it was logged
@@ -210,14 +209,16 @@ class Tail:
             if self._streaming and monotonic() - self._whose_at < WHOSE_EVERY:
                 return await self._read_more(self._stream)
             self._reading = asyncio.create_task(self._stream.read(self.position, count=PAGE, block=BLOCK))
+            self._asked_at = monotonic()
         if not await self._heads.beside(self._reading):
             return []
         reading, self._reading = self._reading, None
         try:
             owner, pairs = reading.result()
         except UNAVAILABLE as error:
-            # What took too long may have met a busy loop of ours: once more, while the heads judge what Redis owes.
-            self._timed_out = isinstance(error, TimeoutError) and not self._timed_out
+            # Too long, and told so late: our own busy loop did that; the heads judge what Redis owes meanwhile.
+            late = monotonic() - self._asked_at > CALL_TIMEOUT * 1.1
+            self._timed_out = isinstance(error, TimeoutError) and (late or not self._timed_out)
             if not self._timed_out:
                 self._leave_redis(repr(error))
             return []

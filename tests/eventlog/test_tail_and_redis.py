@@ -1,6 +1,7 @@
 """What a tail believes of Redis: an entry that can be one, of our own installation, while Redis keeps up."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from shared.eventlog import tail as tails
 from shared.eventlog.entries import Entry, read_rows
 from shared.eventlog.position import Position
 from shared.eventlog.sequencer import Sequencer
+from shared.eventlog.stream import CALL_TIMEOUT
 from shared.eventlog.tail import Tail
 from tests.eventlog.rig import PATIENCE, Hold, Rig, take, until
 
@@ -162,3 +164,18 @@ async def test_a_malformed_entry_beyond_the_head_is_no_entry(rig: Rig) -> None:
         async with asyncio.timeout(0.3):
             await anext(tail)
     assert tail.position == Position(await rig.epoch(), 2)
+
+
+async def test_a_loop_that_is_busy_itself_does_not_send_its_tail_to_postgres(rig: Rig) -> None:
+    async with rig.running():
+        tail = rig.tail(start=await rig.head())
+        await follow_redis(rig, tail)
+        left = tail.switches["postgres"]
+        step = asyncio.ensure_future(anext(tail))
+        for _ in range(3):
+            await asyncio.sleep(0.05)  # the next read waits in Redis
+            time.sleep(1.3 * CALL_TIMEOUT)  # noqa: ASYNC251 - thousands who say hello at once
+        await rig.write()
+        assert len(await asyncio.wait_for(step, PATIENCE)) == 1
+        assert (tail.source, tail.switches["postgres"]) == ("redis", left)
+        await tail.aclose()
