@@ -20,6 +20,7 @@ from services.notify.delivery.carriers import carrier
 from services.notify.delivery.postman import Postman
 from services.notify.inbox import housekeeping
 from services.notify.inbox.api import cors, inbox_routes
+from services.notify.inbox.document import completed
 from services.notify.inbox.notifier import Notifier, handled
 from services.notify.live import gauges
 from services.notify.live.codes import MARK_INTERVAL, Close
@@ -55,6 +56,7 @@ _OPENAPI = OpenAPIConfig(
     version="1",
     openapi_router=Router("/openapi", route_handlers=[], include_in_schema=False, before_request=_not_found),
     render_plugins=[JsonRenderPlugin()],
+    use_handler_docstrings=True,
     components=Components(security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer")}),
 )
 
@@ -62,7 +64,7 @@ _OPENAPI = OpenAPIConfig(
 @get("/openapi.json", include_in_schema=False, sync_to_thread=False)
 def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """The document at the place where the feed has its own."""
-    return request.app.openapi_schema.to_schema()
+    return completed(request.app.openapi_schema.to_schema())
 
 
 @get("/asyncapi.json", include_in_schema=False, sync_to_thread=False)

@@ -1,0 +1,62 @@
+"""Notify's OpenAPI document: every call with its body and examples, and no request made of it breaks anything."""
+
+import contextlib
+from typing import Any
+
+import httpx
+import hypothesis
+import jsonschema_rs
+import schemathesis
+from hypothesis import HealthCheck
+
+from tests.e2e.people import PASSWORD
+from tests.stack import Stack
+
+EXAMPLES = 15
+
+
+def validate(document: dict[str, Any], schema: dict[str, Any], value: Any) -> None:
+    jsonschema_rs.validator_for({**schema, "components": document["components"]}).validate(value)
+
+
+def test_the_inbox_is_documented_and_nothing_made_of_that_breaks_it(services: Stack) -> None:
+    body = {"handle": "ada", "display_name": "Ada", "password": PASSWORD}
+    token = httpx.post(f"{services.url}/v1/accounts", json=body, timeout=20).json()["token"]
+    document = httpx.get(f"{services.notify.url}/openapi.json", timeout=20).json()
+    assert set(document["paths"]) == {"/v1/notifications", "/v1/notifications/read"}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            assert operation["description"]
+            for status, answer in operation["responses"].items():
+                for content in answer.get("content", {}).values():
+                    given = content.get("examples", {"": {"value": content.get("example")}})
+                    assert given, f"{operation['operationId']} {status} has no example"
+                    for example in given.values():
+                        validate(document, content["schema"], example["value"])
+            asked = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            if asked is not None:
+                validate(document, asked["schema"], asked["example"])
+    assert fuzz(services.notify.url, document, token) > 2 * EXAMPLES
+
+
+def fuzz(url: str, document: dict[str, Any], token: str) -> int:
+    """How many requests were made: each answer is as the document says, and none a 500."""
+    tried = 0
+    for result in schemathesis.openapi.from_dict(document).get_all_operations():
+        for mode in schemathesis.GenerationMode:
+
+            @hypothesis.settings(
+                max_examples=EXAMPLES, deadline=None, database=None, derandomize=True,
+                suppress_health_check=list(HealthCheck), phases=[hypothesis.Phase.generate],
+            )  # fmt: skip
+            @hypothesis.given(case=result.ok().as_strategy(generation_mode=mode))  # type: ignore[union-attr]
+            def send(case: Any) -> None:
+                nonlocal tried
+                tried += 1
+                response = case.call(base_url=url, headers={"Authorization": f"Bearer {token}"})
+                assert response.status_code < 500, response.text
+                case.operation.validate_response(response)
+
+            with contextlib.suppress(hypothesis.errors.Unsatisfiable):
+                send()
+    return tried
