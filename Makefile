@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: up test test-long lint bench docs lock mutants
 
@@ -13,7 +13,7 @@ test: .venv/installed-dev
 	@$(BIN)/pytest -n $(WORKERS) -m "not long" $(ARGS)
 
 test-long: .venv/installed-dev
-	@$(BIN)/pytest -n $(WORKERS) -m long --timeout 1800 $(ARGS)
+	@$(BIN)/pytest -n 2 -m long --timeout 1800 $(ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -210,7 +210,7 @@ def chaos(database: Database, redis_url: str, request: pytest.FixtureRequest) ->
         runner.run(rig.__aexit__())
 
 
-LEAN = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+LEAN = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.both_redis

@@ -24,7 +24,7 @@ from tests.feed.community import PASSWORD
 from tests.feed.conftest import SECRET
 from tests.servers import Database, give_role
 
-EXAMPLES = 12
+EXAMPLES = 8
 """For each call; the whole stays under twenty seconds."""
 ENDS_THE_SESSION = {
     ("/v1/sessions/current", "delete"),
