@@ -9,6 +9,7 @@ import redis
 from playwright.sync_api import Browser
 
 from services.embedded import Engine, Postgres, Redis
+from shared import ids
 from tests.browser.chromium import find_chromium, open_chromium
 from tests.servers import (
     TEMPLATE,
@@ -47,6 +48,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         for service in stack.services:
             report.sections.append((f"log of {service.name}", service.tail()))
     return report
+
+
+@pytest.fixture(autouse=True)
+def ids_of_its_own_time() -> Iterator[None]:
+    """Ids never go back in a process, so a test that moves the clock ahead would leave them there for all that follow."""
+    yield
+    ids._last = 0
 
 
 @pytest.fixture(scope="session")

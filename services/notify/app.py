@@ -19,7 +19,7 @@ from services.notify import asyncapi
 from services.notify.delivery.carriers import carrier
 from services.notify.delivery.postman import Postman
 from services.notify.inbox import housekeeping
-from services.notify.inbox.api import cors, inbox_routes
+from services.notify.inbox.api import ReadRequest, cors, inbox_routes
 from services.notify.inbox.document import completed
 from services.notify.inbox.notifier import Notifier, handled
 from services.notify.live import gauges
@@ -64,7 +64,7 @@ _OPENAPI = OpenAPIConfig(
 @get("/openapi.json", include_in_schema=False, sync_to_thread=False)
 def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """The document at the place where the feed has its own."""
-    return completed(request.app.openapi_schema.to_schema())
+    return completed(request.app.openapi_schema.to_schema(), read=ReadRequest)
 
 
 @get("/asyncapi.json", include_in_schema=False, sync_to_thread=False)

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from services.notify.inbox.api import ReadRequest
 from services.notify.inbox.inbox import Page, ReadUpTo
 from shared import errors
 from shared.errors import ChorusError, Fault
@@ -40,13 +39,13 @@ _ERRORS: tuple[ChorusError, ...] = (
 )
 
 
-def completed(document: dict[str, Any]) -> dict[str, Any]:
-    """The document, completed in place."""
+def completed(document: dict[str, Any], *, read: type[msgspec.Struct]) -> dict[str, Any]:
+    """The document, completed in place; `read` is the body that marks lines as read."""
     for operations in document["paths"].values():
         for operation in operations.values():
             name = operation["operationId"]
             if name == "readNotifications":
-                operation["requestBody"] = {"required": True, "content": {"application/json": _body()}}
+                operation["requestBody"] = {"required": True, "content": {"application/json": _body(read)}}
             # Litestar adds a refusal of its own, in a shape that ours never have.
             ours = {s: answer for s, answer in operation["responses"].items() if s < "400" or _is_problem(answer)}
             operation["responses"] = ours
@@ -64,9 +63,9 @@ def _is_problem(answer: dict[str, Any]) -> bool:
     return "application/problem+json" in answer.get("content", {})
 
 
-def _body() -> dict[str, Any]:
-    _, schemas = msgspec.json.schema_components([ReadRequest])
-    return {"schema": schemas[ReadRequest.__name__], "example": {"up_to": _LINE.id}}
+def _body(read: type[msgspec.Struct]) -> dict[str, Any]:
+    _, schemas = msgspec.json.schema_components([read])
+    return {"schema": schemas[read.__name__], "example": {"up_to": _LINE.id}}
 
 
 def _problems(status: int) -> dict[str, Any]:
