@@ -52,7 +52,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(autouse=True)
 def ids_of_its_own_time() -> Iterator[None]:
-    """Ids never go back in a process, so a test that moves the clock ahead would leave them there for all that follow."""
+    """Ids never go back in a process: a test that moves the clock ahead would leave them there for all that follow."""
     yield
     ids._last = 0
 
