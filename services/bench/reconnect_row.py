@@ -84,7 +84,10 @@ def _come_back(bench: Bench, clients: int) -> Return:
 
 
 def _reads_history(statement: Statement) -> bool:
-    """Whether notify's tail or gateway asked for numbered entries; looking at the head is not that."""
-    return statement.role == "chorus_notify" and (
-        "eventlog.read(" in statement.sql or "eventlog.entry" in statement.sql
-    )
+    """Whether notify's tail or gateway asked for numbered entries.
+
+    Looking at the head is not that, nor is the notifier's look at which requests caused a batch.
+    """
+    sql = statement.sql
+    read = "eventlog.read(" in sql or ("eventlog.entry" in sql and "eventlog.event e" not in sql)
+    return statement.role == "chorus_notify" and read
