@@ -62,15 +62,17 @@ class Pieces:
         if redactions != self._redactions:  # words that are gone are in no piece
             self._kept.clear()
             self._redactions = redactions
-        known = tuple(
-            [written.get((channel, ring.log), base[ring.log]) for ring in self._rings for channel in channels]
-        )
-        place = (channels, tuple(position), known, budget)
+        known = {
+            (channel, ring.log): written.get((channel, ring.log), base[ring.log])
+            for ring in self._rings
+            for channel in channels
+        }
+        place = (channels, tuple(position), tuple(known.values()), budget)
         kept = self._kept.get(place)
         # One that came to the end may have more after it by now; any other is all that fits.
         if kept is not None and (not kept.at_end or kept.position == self._ends()):
             return kept
-        made = self._make(channels, position, base, written, min(budget, BUDGET))
+        made = self._make(channels, position, known, min(budget, BUDGET))
         if len(self._kept) >= KEPT:
             del self._kept[next(iter(self._kept))]
         self._kept.pop(place, None)
@@ -80,14 +82,7 @@ class Pieces:
     def _ends(self) -> tuple[int, ...]:
         return tuple([ring.end for ring in self._rings])
 
-    def _make(
-        self,
-        channels: tuple[str, ...],
-        position: Sequence[int],
-        base: Sequence[int],
-        written: Mapping[tuple[str, int], int],
-        budget: int,
-    ) -> Piece:
+    def _make(self, channels: tuple[str, ...], position: Sequence[int], known: Written, budget: int) -> Piece:
         frames: list[bytes] = []
         reached: list[int] = []
         last: Written = {}
@@ -96,15 +91,13 @@ class Pieces:
             picked, through, budget = pick(ring, channels, position[ring.log], budget)
             reached.append(through)
             for channel, entries in picked.items():
-                known = written.get((channel, ring.log), base[ring.log])
-                prev = max(ring.previous(channel, entries[0].seq), known)
+                prev = max(ring.previous(channel, entries[0].seq), known[channel, ring.log])
                 cut = next((place for place, entry in enumerate(entries) if entry.type == RELOADED), None)
                 frames += chain(channel, ring.log, prev, entries[:cut], self._bodies)
                 last[channel, ring.log] = entries[-1].seq
                 if cut is not None:
                     reloads.append((channel, ring.log, entries[cut].seq))
-        ends = self._ends()
-        return Piece(b"".join(frames), tuple(reached), last, tuple(reloads), tuple(reached) == ends)
+        return Piece(b"".join(frames), tuple(reached), last, tuple(reloads), tuple(reached) == self._ends())
 
 
 def pick(ring: Ring, channels: tuple[str, ...], after: int, budget: int) -> tuple[dict[str, list[Entry]], int, int]:
