@@ -3,8 +3,9 @@
 A role is read from Postgres with each request that needs one: a memory of it would let a revoked one live on.
 """
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import asyncpg
 import msgspec
@@ -108,28 +109,20 @@ class Roles:
 
     async def holders(self, before: Newest | None, limit: int) -> Page:
         """Everybody with a role beyond a member's."""
-
-        async def attempt() -> list[asyncpg.Record]:
-            async with acquire(self._pool) as connection:
-                found: list[asyncpg.Record] = await QUERIES.role_holders(
-                    connection, before=before.id if before else MAX_ID, page=limit + 1
-                )
-                return found
-
-        found = await retrying(attempt)
-        shown = [row for row in found if row["id"] is not None][:limit]
-        return Page(
-            items=[encode(Holder(account=_account(row, ""), role=row["role"])) for row in shown],
-            next=cursor(Newest(id=shown[-1]["id"])) if len(found) > limit else None,
-            as_of=as_of(found[0]),
+        return await self._page(
+            QUERIES.role_holders, before, limit, lambda row: Holder(account=_account(row, ""), role=row["role"])
         )
 
     async def grants(self, before: Newest | None, limit: int) -> Page:
         """Every grant, newest first."""
+        return await self._page(QUERIES.role_grants, before, limit, _grant)
 
+    async def _page(
+        self, query: Any, before: Newest | None, limit: int, item: Callable[[asyncpg.Record], msgspec.Struct]
+    ) -> Page:
         async def attempt() -> list[asyncpg.Record]:
             async with acquire(self._pool) as connection:
-                found: list[asyncpg.Record] = await QUERIES.role_grants(
+                found: list[asyncpg.Record] = await query(
                     connection, before=before.id if before else MAX_ID, page=limit + 1
                 )
                 return found
@@ -137,7 +130,7 @@ class Roles:
         found = await retrying(attempt)
         shown = [row for row in found if row["id"] is not None][:limit]
         return Page(
-            items=[encode(_grant(row)) for row in shown],
+            items=[encode(item(row)) for row in shown],
             next=cursor(Newest(id=shown[-1]["id"])) if len(found) > limit else None,
             as_of=as_of(found[0]),
         )

@@ -50,45 +50,31 @@ async def staff_of(request: Ask, act: Act) -> tuple[Member, Role]:
     return member, role
 
 
-@get(
-    "/v1/roles",
-    opt={
-        "doc": Doc(
-            answer=HolderPage,
-            member=True,
-            conditional=True,
-            query=("limit", "before"),
-            errors=(*READS, RoleNeeded, Invalid),
-        )
-    },
-)
-async def list_roles(request: Ask) -> Response[bytes]:
-    """Who is an author, a moderator or an admin. For admins."""
+def _listing(answer: type[msgspec.Struct]) -> dict[str, Doc]:
+    errors = (*READS, RoleNeeded, Invalid)
+    return {"doc": Doc(answer=answer, member=True, conditional=True, query=("limit", "before"), errors=errors)}
+
+
+async def _asked(request: Ask) -> tuple[Member, Newest | None, int]:
+    """Which admin asks for which page."""
     member, _ = await staff_of(request, "grant roles")
     query = Query(request)
     limit, before = query.limit(), query.before(Newest)
     query.check()
+    return member, before, limit
+
+
+@get("/v1/roles", opt=_listing(HolderPage))
+async def list_roles(request: Ask) -> Response[bytes]:
+    """Who is an author, a moderator or an admin. For admins."""
+    member, before, limit = await _asked(request)
     return page_answer(request, await context_of(request).roles.holders(before, limit), member)
 
 
-@get(
-    "/v1/grants",
-    opt={
-        "doc": Doc(
-            answer=GrantPage,
-            member=True,
-            conditional=True,
-            query=("limit", "before"),
-            errors=(*READS, RoleNeeded, Invalid),
-        )
-    },
-)
+@get("/v1/grants", opt=_listing(GrantPage))
 async def list_grants(request: Ask) -> Response[bytes]:
     """Every change of a role: who, whom, what, when, and whether by a member or a command. For admins."""
-    member, _ = await staff_of(request, "grant roles")
-    query = Query(request)
-    limit, before = query.limit(), query.before(Newest)
-    query.check()
+    member, before, limit = await _asked(request)
     return page_answer(request, await context_of(request).roles.grants(before, limit), member)
 
 
