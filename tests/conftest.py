@@ -11,6 +11,7 @@ from playwright.sync_api import Browser
 from services.embedded import Engine, Postgres, Redis
 from shared import ids
 from tests.browser.chromium import find_chromium, open_chromium
+from tests.notify.delivery.mail import MailServer, mail_server
 from tests.servers import (
     TEMPLATE,
     Database,
@@ -21,7 +22,7 @@ from tests.servers import (
     running_redis,
     server_folder,
 )
-from tests.stack import Stack
+from tests.stack import Stack, running_stack
 
 _BOTH = "both_redis"
 
@@ -131,12 +132,23 @@ def own_redis(redis_choice: Engine) -> Iterator[Redis]:
 def services(database: Database, redis_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stack]:
     """Sequencer, feed and one notify as processes, ready. `@pytest.mark.parametrize("services", [{…}], indirect=True)`
     adds settings to their environment."""
-    stack = Stack(database, redis_url, tmp_path, getattr(request, "param", {}))
-    try:
-        stack.start()
+    with running_stack(database, redis_url, tmp_path, getattr(request, "param", {})) as stack:
         yield stack
-    finally:
-        stack.stop()
+
+
+@pytest.fixture
+def mail() -> Iterator[MailServer]:
+    """A mail server of this test's own."""
+    with mail_server() as server:
+        yield server
+
+
+@pytest.fixture
+def mailing_services(database: Database, redis_url: str, tmp_path: Path, mail: MailServer) -> Iterator[Stack]:
+    """The services, told of `mail`."""
+    settings = {"CHORUS_SMTP_URL": mail.url, "CHORUS_MAIL_FROM": "Chorus <hello@chorus.test>"}
+    with running_stack(database, redis_url, tmp_path, settings) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -155,6 +155,17 @@ class Stack:
 
     def _environment(self, notify_port: int) -> dict[str, str]:
         return {**self._base, "CHORUS_NOTIFY_PORT": str(notify_port), **self._extra}
+
+
+@contextlib.contextmanager
+def running_stack(database: Database, redis_url: str, folder: Path, extra: Mapping[str, str]) -> Iterator[Stack]:
+    """Sequencer, feed and one notify, ready; `extra` are settings. All ended afterwards."""
+    stack = Stack(database, redis_url, folder, extra)
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()
 
 
 def free_port() -> int:

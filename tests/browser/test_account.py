@@ -2,16 +2,13 @@
 
 import re
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.readers import PASSWORD, PATIENCE, Reader, reader, wait_live
 from tests.browser.test_access import check_axe, check_fits
-from tests.notify.delivery.mail import MailServer, mail_server, words
-from tests.servers import Database
+from tests.notify.delivery.mail import MailServer, words
 from tests.stack import Stack
 
 NEW = "a lake, a swan and fog"
@@ -19,21 +16,9 @@ REFUSED = re.compile("status of 4(01|10|22)")
 
 
 @pytest.fixture
-def mail() -> Iterator[MailServer]:
-    with mail_server() as server:
-        yield server
-
-
-@pytest.fixture
-def services(database: Database, redis_url: str, tmp_path: Path, mail: MailServer) -> Iterator[Stack]:
+def services(mailing_services: Stack) -> Stack:
     """The services, told of a mail server."""
-    settings = {"CHORUS_SMTP_URL": mail.url, "CHORUS_MAIL_FROM": "Chorus <hello@chorus.test>"}
-    services = Stack(database, redis_url, tmp_path, settings)
-    try:
-        services.start()
-        yield services
-    finally:
-        services.stop()
+    return mailing_services
 
 
 def link(mail: MailServer, path: str) -> str:

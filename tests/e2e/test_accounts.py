@@ -1,9 +1,7 @@
 """Accounts across both services: letters over a real mail server, and sockets that close when their session ends."""
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,8 +9,7 @@ import pytest
 
 from tests.e2e.people import PASSWORD, Member
 from tests.live_client import LiveClient
-from tests.notify.delivery.mail import MailServer, mail_server, token
-from tests.servers import Database
+from tests.notify.delivery.mail import MailServer, token
 from tests.stack import Stack
 
 REVOKED = 4503
@@ -20,21 +17,9 @@ NEW = "a lake, a swan and fog"
 
 
 @pytest.fixture
-def mail() -> Iterator[MailServer]:
-    with mail_server() as server:
-        yield server
-
-
-@pytest.fixture
-def services(database: Database, redis_url: str, tmp_path: Path, mail: MailServer) -> Iterator[Stack]:
+def services(mailing_services: Stack) -> Stack:
     """The services, told of a mail server."""
-    settings = {"CHORUS_SMTP_URL": mail.url, "CHORUS_MAIL_FROM": "Chorus <hello@chorus.test>"}
-    services = Stack(database, redis_url, tmp_path, settings)
-    try:
-        services.start()
-        yield services
-    finally:
-        services.stop()
+    return mailing_services
 
 
 async def sockets(services: Stack, member: Member, count: int, inside: AsyncExitStack) -> list[LiveClient]:

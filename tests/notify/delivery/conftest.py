@@ -12,7 +12,7 @@ from services.notify.delivery.postman import Postman
 from shared import clock, faults
 from shared.ids import new_id
 from shared.postgres import Pool, open_pool
-from tests.notify.delivery.mail import MailServer, mail_server
+from tests.notify.delivery.mail import MailServer
 from tests.servers import Database
 
 SECRET = "a secret for tests alone, thirty-two long"
@@ -54,12 +54,6 @@ class Letters:
         row = await self.notify.fetchrow("select * from notify.letter where id = $1", letter)
         assert row is not None
         return dict(row)
-
-
-@pytest.fixture
-def mail() -> Iterator[MailServer]:
-    with mail_server() as server:
-        yield server
 
 
 @pytest.fixture
