@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.modules import ORIGIN, run
-from tests.browser.readers import CUT, reader, wait_back
+from tests.browser.readers import CUT, reader, wait_back, wait_live
 from tests.browser.test_live_js import SOCKET, Gateway
 from tests.stack import Stack
 
@@ -144,6 +144,24 @@ def test_a_members_topics_are_live_through_one_subscription_and_follow_joining(
         every = [frame.get("subscribe") or frame.get("channels") or [] for frame in asked]
         names = {one["channel"] for channels in every for one in channels if isinstance(one, dict)}
         assert {name for name in names if not name.startswith("inbox:")} == {"home", "topic:wicks"}
+
+
+def test_a_list_that_comes_before_it_is_known_who_reads_is_live_all_the_same(
+    services: Stack, chromium: Browser
+) -> None:
+    with reader(chromium, services.url, "Ada") as ada, reader(chromium, services.url, "Bo") as bo:
+        bo.post("The first of #tinder.", "tinder")
+        ada.call("PUT", "/v1/topics/tinder/membership")
+        asking: list[Route] = []
+        ada.page.route("**/v1/me", asking.append)
+        ada.page.goto(services.url + "/")
+        topic = ada.page.locator(".list li").filter(has_text="tinder")
+        expect(topic).to_contain_text("1 post")
+        (held,) = asking
+        held.continue_()
+        wait_live(ada.page)
+        bo.post("Another bit of tinder.", "tinder")
+        expect(topic).to_contain_text("2 posts")
 
 
 def test_the_list_of_topics_goes_on_when_asked(services: Stack, chromium: Browser) -> None:

@@ -17,7 +17,9 @@ const followed = new Map(); // channel → the reads that stand on it
 const noticed = new Map(); // event type → what else to do, beside folding
 let live = null;
 let opened;
-const isOpen = new Promise((resolve) => (opened = resolve));
+
+/** Resolved once there is a socket to follow with; who reads is known by then. */
+export const isOpen = new Promise((resolve) => (opened = resolve));
 
 /** Open the one socket of this page. `onstop` is called when the server said not to come back. */
 export function open(url, { onstop }) {

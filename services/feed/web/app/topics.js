@@ -4,7 +4,7 @@ import { call, get, lowest, withQuery } from "./api.js";
 import { dropFeed, fold, keepFeed, keepOlder, keepTopic, showWaiting } from "./fold.js";
 import { notePresence } from "./session.js";
 import { change, me, state } from "./store.js";
-import { cover, follow } from "./stream.js";
+import { cover, follow, isOpen } from "./stream.js";
 import { signal } from "./ui.js";
 
 const PAGES_AGAIN = 5; // pages read again at most after a reset; what lies deeper is asked for anew
@@ -88,6 +88,7 @@ function list({ items }) {
 /** The topics with live counts: one's own by `home`, of the others the first. Gives how to stop; throws Problem. */
 export async function openTopics() {
   const asOf = await readTopics();
+  await isOpen; // the list may be here before it is known who reads, and a member's own topics are followed by `home`
   const others = listed.value.slugs.slice(0, PAGE).filter((slug) => !state.value.topics[slug].joined);
   const stops = await Promise.all([
     ...others.map((slug) => follow(channel(slug), goingOn(asOf, () => readHeader(slug)))),
