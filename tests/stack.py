@@ -1,6 +1,6 @@
 """Chorus as real processes for end-to-end tests: a sequencer, a feed, and as many notify processes as a test wants.
 
-Each runs through the `chorus` command with its output in a file, which a failing test shows.
+Each runs the `chorus` command with its output in a file, which a failing test shows.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from services.embedded import Child
+from tests.forks import Fork
 from tests.servers import Database
 
 SECRET = "a secret for tests alone, thirty-two long"
@@ -29,9 +30,9 @@ class Service:
         self.name = name
         self.url = url or ""
         self.log = log
-        self._command = [sys.executable, "-m", "services.cli", command]
+        self._command = [command]
         self._env = dict(env)
-        self._child: Child | None = None
+        self._child: Child | Fork | None = None
 
     @property
     def live_url(self) -> str:
@@ -49,8 +50,11 @@ class Service:
 
     def start(self, *, wait: bool = True) -> None:
         """The process runs and, unless told not to wait, is ready. Call it from the main thread."""
-        with self.log.open("ab") as log:
-            self._child = Child(self._command, output=log, env=self._env)
+        if self._env.get("PYTHONPATH") == os.environ.get("PYTHONPATH"):
+            self._child = Fork(self._command, env=self._env, output=self.log)
+        else:  # another release's code
+            with self.log.open("ab") as log:
+                self._child = Child([sys.executable, "-m", "services.cli", *self._command], output=log, env=self._env)
         if wait:
             self.wait_ready()
 

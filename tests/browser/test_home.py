@@ -153,7 +153,7 @@ def test_a_list_that_comes_before_it_is_known_who_reads_is_live_all_the_same(
         bo.post("The first of #tinder.", "tinder")
         ada.call("PUT", "/v1/topics/tinder/membership")
         asking: list[Route] = []
-        ada.page.route("**/v1/me", asking.append)
+        ada.page.route("**/v1/me", lambda route: asking.append(route))
         ada.page.goto(services.url + "/")
         topic = ada.page.locator(".list li").filter(has_text="tinder")
         expect(topic).to_contain_text("1 post")

@@ -1,5 +1,6 @@
 """The Zulip rule: a page fetched before, plus frames, equals a page fetched after; for every kind of event."""
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -13,23 +14,24 @@ from tests.live_client import Cursor, LiveClient
 from tests.servers import Database, give_role
 from tests.stack import Stack
 
-TOPIC = "window box"
+TOPIC = "window_box"
 SLUG = "windowbox"
 
 
 class Scene:
     """Two members, a post and a comment in one topic; what each case starts from."""
 
-    def __init__(self, reader: Member, other: Member, post: Json, comment: Json) -> None:
+    def __init__(self, reader: Member, other: Member, number: int, post: Json, comment: Json) -> None:
         self.reader, self.other, self.post, self.comment = reader, other, post, comment
+        self.tag, self.slug = f"#WindowBox_{number}", f"{SLUG}{number}"
 
 
 async def _post_created(scene: Scene) -> None:
-    await scene.other.post("Another one. #window_box", title="Second")
+    await scene.other.post(f"Another one. {scene.tag.lower()}", title="Second")
 
 
 async def _post_edited(scene: Scene) -> None:
-    body = {"body": "New words. #WindowBox", "version": scene.post["version"]}
+    body = {"body": f"New words. {scene.tag}", "version": scene.post["version"]}
     await scene.other.call("PATCH", f"/v1/posts/{scene.post['id']}", body)
 
 
@@ -71,11 +73,11 @@ async def _comment_reacted(scene: Scene) -> None:
 
 
 async def _joined(scene: Scene) -> None:
-    await scene.reader.call("PUT", f"/v1/topics/{SLUG}/membership")
+    await scene.reader.call("PUT", f"/v1/topics/{scene.slug}/membership")
 
 
 async def _story_published(scene: Scene) -> None:
-    words = {"title": "Ten past four", "body": "The clock stopped, `#not_here`. #WindowBox"}
+    words = {"title": "Ten past four", "body": f"The clock stopped, `#not_here`. {scene.tag}"}
     story = await scene.reader.call("POST", "/v1/stories", words, expect=201)
     for step in ("submit", "publish"):
         body = {"version": story["version"]}
@@ -116,35 +118,42 @@ def test_every_kind_of_event_is_folded_somewhere() -> None:
 async def test_a_page_fetched_before_plus_frames_equals_a_page_fetched_after(
     services: Stack, database: Database
 ) -> None:
-    for number, (name, (change, kinds)) in enumerate(CASES.items()):
-        async with (
-            await Member.sign_up(services.url, "reader") as reader,
-            await Member.sign_up(services.url, "other") as other,
-            LiveClient(services.notify.live_url, reader.token) as client,
-        ):
-            await give_role(database, reader.id, "moderator")
-            post = await other.post(f"Opening number {number}.", topics=[TOPIC.replace(" ", "_")])
-            comment = await other.comment(post, "A first comment.")
-            before = await _fetch(reader, post)
-            page, cursor = before
-            seen: list[str] = []
+    # All at once, each in a topic of its own: what each waits for longest is a mark.
+    async with asyncio.TaskGroup() as cases:
+        for number, name in enumerate(CASES):
+            cases.create_task(_folds(services, database, number, name))
 
-            def fold(event: Json, page: Page = page, seen: list[str] = seen) -> None:
-                seen.append(event["type"])
-                page.fold(event)
 
-            for channel in (f"topic:{SLUG}", f"post:{post['id']}", f"inbox:{reader.id}"):
-                await client.subscribe(channel, cursor, fold=fold)
+async def _folds(services: Stack, database: Database, number: int, name: str) -> None:
+    change, kinds = CASES[name]
+    async with (
+        await Member.sign_up(services.url, f"reader{number}") as reader,
+        await Member.sign_up(services.url, f"other{number}") as other,
+        LiveClient(services.notify.live_url, reader.token) as client,
+    ):
+        await give_role(database, reader.id, "moderator")
+        post = await other.post(f"Opening number {number}.", topics=[f"{TOPIC}_{number}"])
+        comment = await other.comment(post, "A first comment.")
+        scene = Scene(reader, other, number, post, comment)
+        page, cursor = await _fetch(scene)
+        seen: list[str] = []
 
-            await change(Scene(reader, other, post, comment))
+        def fold(event: Json) -> None:
+            seen.append(event["type"])
+            page.fold(event)
 
-            after, head = await _fetch(reader, post)
-            await client.until(partial(_all_reached, client, head["seq"][0]))
-            # What was written last may be numbered after that head; nothing else is under way.
-            with contextlib.suppress(TimeoutError):
-                await client.until(partial(_came_true, page, after, kinds, seen))
-            assert page.compared() == after.compared(), name
-            assert kinds <= set(seen), f"{name}: saw only {seen}"
+        for channel in (f"topic:{scene.slug}", f"post:{post['id']}", f"inbox:{reader.id}"):
+            await client.subscribe(channel, cursor, fold=fold)
+
+        await change(scene)
+
+        after, head = await _fetch(scene)
+        await client.until(partial(_all_reached, client, head["seq"][0]))
+        # What was written last may be numbered after that head; nothing else is under way.
+        with contextlib.suppress(TimeoutError):
+            await client.until(partial(_came_true, page, after, kinds, seen))
+        assert page.compared() == after.compared(), name
+        assert kinds <= set(seen), f"{name}: saw only {seen}"
 
 
 def _all_reached(client: LiveClient, seq: int) -> bool:
@@ -156,11 +165,11 @@ def _came_true(page: Page, after: Page, kinds: set[str], seen: list[str]) -> boo
     return kinds <= set(seen) and page.compared() == after.compared()
 
 
-async def _fetch(reader: Member, post: Json) -> tuple[Page, Cursor]:
+async def _fetch(scene: Scene) -> tuple[Page, Cursor]:
     """A page and a cursor no later than any part of it."""
-    listed = await reader.get(f"/v1/topics/{SLUG}/posts", limit=100)
-    topic = await reader.get(f"/v1/topics/{SLUG}")
-    answer = await reader.http.get(f"/v1/posts/{post['id']}/comments", params={"limit": 100})
+    listed = await scene.reader.get(f"/v1/topics/{scene.slug}/posts", limit=100)
+    topic = await scene.reader.get(f"/v1/topics/{scene.slug}")
+    answer = await scene.reader.http.get(f"/v1/posts/{scene.post['id']}/comments", params={"limit": 100})
     comments = answer.json()["items"] if answer.status_code == 200 else []
     as_of: Cursor = listed["as_of"]
     return Page(topic, listed["items"], comments), as_of

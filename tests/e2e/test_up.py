@@ -86,7 +86,7 @@ class Run:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    with server_folder() as folder:
+    with server_folder("/tmp") as folder:  # where data folders are: on a disk, which programs can be hard-linked on
         yield folder
 
 
