@@ -43,25 +43,28 @@ def superseded(entries: Iterable[Entry]) -> set[int]:
     return gone
 
 
-KEPT = 10_000
-"""Bodies that are kept at most: some 5 MB, and more than a round or a step ever needs."""
+KEPT = 8 << 20
+"""Bytes of bodies that are kept, at most about: more than a round or a step ever needs."""
 
 
 class Bodies:
     """The `event` member of each entry's frames, encoded once however many channels it is on, and readers it has."""
 
-    __slots__ = ("_made",)
+    __slots__ = ("_made", "_size")
 
     def __init__(self) -> None:
         self._made: dict[tuple[int, int], tuple[Entry, bytes]] = {}
+        self._size = 0
 
     def body(self, log: int, entry: Entry) -> bytes:
         """The bytes for this entry of this log."""
         made = self._made.get((log, entry.seq))
         if made is None or made[0] is not entry:  # an entry whose words were removed is another one
-            if len(self._made) >= KEPT:
+            if self._size >= KEPT:
                 self._made.clear()
+                self._size = 0
             made = self._made[log, entry.seq] = (entry, event_body(entry))
+            self._size += len(made[1])
         return made[1]
 
 

@@ -15,6 +15,7 @@ from services.notify.live.hub import Hub
 from services.notify.live.recovery import Recovery
 from services.notify.live.session import Session, Subscription
 from shared.events import MembershipChanged
+from shared.ids import parse_id
 from shared.postgres import Pool, acquire, load_queries
 from shared.telemetry import get_logger
 from shared.wire import AsOf
@@ -85,9 +86,9 @@ class Homes:
         self._recovery.resume(session)
 
     def _hear(self, event: MembershipChanged, number: int, seq: int) -> None:
-        if not event.account_id.isdigit():
+        if (account_id := parse_id(event.account_id)) is None:
             return
-        for session in list(self._hub.members.get(int(event.account_id), ())):
+        for session in list(self._hub.members.get(account_id, ())):
             home = session.subscriptions.get("home")
             if not isinstance(home, Home):
                 continue
@@ -105,8 +106,9 @@ class Homes:
             return
         home.channels = tuple(f"topic:{slug}" for slug in topics)
         if not home.live:
-            # Begin again: what was replayed so far lacks the channel. Overlap is harmless.
+            # Begin again, chains too: what was replayed so far lacks the channel. Overlap is harmless.
             home.position = list(home.since) if home.since is not None else None
+            home.written = {}
             return
         change: Callable[[Session, str], None] = self._hub.follow if event.joined else self._hub.unfollow
         change(session, channel)

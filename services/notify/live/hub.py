@@ -17,6 +17,7 @@ from services.notify.live.ring import Ring
 from services.notify.live.session import Session, Subscription
 from shared.eventlog.entries import Entry
 from shared.events import MembershipChanged, SessionRevoked, decode_payload
+from shared.ids import parse_id
 from shared.telemetry import get_logger
 from shared.wire import AsOf
 
@@ -242,8 +243,9 @@ class Hub:
         except (ValueError, RecursionError):
             log.error("event_undecodable", log=number, seq=entry.seq, type=entry.type)
             return
-        if isinstance(event, SessionRevoked) and event.account_id.isdigit():
-            for session in list(self.members.get(int(event.account_id), ())):
+        if isinstance(event, SessionRevoked):
+            account_id = parse_id(event.account_id)
+            for session in list(self.members.get(account_id, ()) if account_id else ()):
                 if str(session.session_id) == event.session_id:
                     session.outlet.end(Close.REVOKED)
         elif isinstance(event, MembershipChanged) and self.on_membership is not None:

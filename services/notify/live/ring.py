@@ -12,6 +12,11 @@ from shared.eventlog.entries import Entry
 LEAST_SLACK = 100
 """Entries beyond the capacity (at least; a fiftieth of it) before the oldest are cut, all at once: one by one costs
 O(ring) each."""
+EACH = 2_560
+"""Bytes of payload that an entry may have on average before the oldest go although there is room for more: a post has
+some hundred, so 100,000 are 100 MB as a rule; the longest stories would be 16 GB."""
+LEAST = 16 << 20
+"""Bytes of payload that a ring may hold however few its entries."""
 REDACTED = "redacted"
 
 
@@ -21,7 +26,8 @@ def tombstone(entry: Entry) -> Entry:
 
 
 class Ring:
-    """Entries `floor` … `end`; empty, `floor` is `end + 1`. It may hold a fiftieth more than `capacity`.
+    """Entries `floor` … `end`; empty, `floor` is `end + 1`. It may hold a fiftieth more than `capacity`, and has fewer
+    entries when their payloads are more than `most` bytes.
 
     `redactions` counts the entries, here or not, that lost their words: what was made of entries before is void then.
     """
@@ -33,19 +39,23 @@ class Ring:
         "_index",
         "_redacted",
         "_slack",
+        "_weight",
         "capacity",
         "end",
         "floor",
         "log",
+        "most",
         "redactions",
     )
 
-    def __init__(self, log: int, capacity: int, end: int, slack: int | None = None) -> None:
+    def __init__(self, log: int, capacity: int, end: int, slack: int | None = None, most: int | None = None) -> None:
         self.log = log
         self.capacity = capacity
         self.end = end
         self.floor = end + 1
+        self.most = max(capacity * EACH, LEAST) if most is None else most
         self.redactions = 0
+        self._weight = 0
         self._entries: list[Entry] = []
         self._index: dict[str, list[int]] = {}
         self._extension = 0
@@ -59,6 +69,7 @@ class Ring:
             raise AssertionError(f"log {self.log}: {entry.seq} after {self.end}")
         self.end = entry.seq
         self._entries.append(entry)
+        self._weight += len(entry.payload)
         index = self._index
         for channel in entry.channels:
             found = index.get(channel)
@@ -68,6 +79,8 @@ class Ring:
                 found.append(entry.seq)
         if len(self._entries) > self.capacity + self._extension + self._slack:
             self._cut(self.end - self.capacity - self._extension + 1)
+        if self._weight > self.most and not self._held:
+            self._lighten()
 
     def prepend(self, older: Sequence[Entry]) -> None:
         """The ring begins with `older`, which ends right below its floor; `release` lets them go again."""
@@ -85,6 +98,7 @@ class Ring:
             known = self._index.get(channel)
             self._index[channel] = seqs + known if known else seqs
         self._entries[:0] = older
+        self._weight += sum(len(entry.payload) for entry in older)
         self.floor = older[0].seq
         self.hold()
 
@@ -99,6 +113,8 @@ class Ring:
         self._held = False
         self._redacted.clear()
         self._cut(self.end - self.capacity + 1)
+        if self._weight > self.most:
+            self._lighten()
 
     def entry(self, seq: int) -> Entry:
         """The entry at a position between `floor` and `end`."""
@@ -125,7 +141,9 @@ class Ring:
             self._redacted.add(seq)
         if not self.floor <= seq <= self.end:
             return None
-        left = self._entries[seq - self.floor] = tombstone(self._entries[seq - self.floor])
+        words = self._entries[seq - self.floor]
+        left = self._entries[seq - self.floor] = tombstone(words)
+        self._weight -= len(words.payload) - len(left.payload)
         return left
 
     def fill(self, entries: Iterable[Entry]) -> None:
@@ -140,11 +158,20 @@ class Ring:
         """How many channels the index knows: bounded by the entries."""
         return len(self._index)
 
+    def _lighten(self) -> None:
+        """The oldest go, all that are too much and a fiftieth more, but never the newest."""
+        floor, weight = self.floor, self._weight
+        while weight > self.most - self.most // 50 and floor < self.end:
+            weight -= len(self.entry(floor).payload)
+            floor += 1
+        self._cut(floor)
+
     def _cut(self, floor: int) -> None:
         if floor <= self.floor:
             return
         gone = self._entries[: floor - self.floor]
         del self._entries[: floor - self.floor]
+        self._weight -= sum(len(entry.payload) for entry in gone)
         self.floor = floor
         for channel in {channel for entry in gone for channel in entry.channels}:
             seqs = self._index[channel]

@@ -3,19 +3,21 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import cast
 
 import msgspec
 import pytest
 
 from services.notify.live import pieces as pieces_module
 from services.notify.live.codes import Close
-from services.notify.live.home import Home
+from services.notify.live.home import Home, Homes
 from services.notify.live.hub import Hub
 from services.notify.live.recovery import Recovery
 from services.notify.live.ring import Ring
 from services.notify.live.session import Session, Subscription
 from shared.auth import Principal
 from shared.eventlog.entries import Entry
+from shared.postgres import Pool
 from tests.live_client import Proof
 from tests.notify.live.judge import EPOCH, Client
 
@@ -94,6 +96,41 @@ async def test_a_channel_stays_while_home_or_the_channel_itself_still_covers_it(
     assert stage.seen("topic:a") == [1]
     stage.hub.drop(stage.session, stage.session.subscriptions["topic:a"])
     assert not stage.hub.channels
+
+
+async def test_home_that_begins_its_replay_again_begins_its_chains_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces_module, "PICKS", 1)
+    stage = Stage()
+    Homes(cast(Pool, None), stage.hub, stage.recovery)
+    stage.session.signed_in(
+        Principal(account_id=5, session_id=9, expires_at=datetime(2030, 1, 1, tzinfo=UTC), kind="ticket")
+    )
+    stage.hub.enter(stage.session)
+    stage.write("x", "topic:a", 4)
+    home = Home(1, (0,))
+    home.channels, home.waiting, home.loaded = ("topic:a",), False, [0]
+    stage.recovery.start(stage.session, home)
+    assert home.written == {("topic:a", 0): 1}
+    payload = msgspec.json.encode({"account_id": "5", "topic": "b", "joined": True})
+    stage.truth[0].append(Entry(5, 5, "membership.changed", "2026-11-23T00:00:00.000Z", ("inbox:5",), payload))
+    stage.hub.take(0, stage.truth[0][4:])
+    stage.recover()
+    assert home.live
+    links = [(f["prev"], f["seq"]) for f in stage.client.frames if f.get("channel") == "topic:a"]
+    assert links == [(0, 1), (0, 1), (1, 2), (2, 3), (3, 4)]
+
+
+async def test_news_of_a_member_that_cannot_be_is_nobodys() -> None:
+    stage = Stage()
+    Homes(cast(Pool, None), stage.hub, stage.recovery)
+    for kind, rest in (
+        ("session.revoked", {"session_id": "9"}),
+        ("membership.changed", {"topic": "b", "joined": True}),
+    ):
+        seq = stage.hub.rings[0].end + 1
+        payload = msgspec.json.encode({"account_id": "²", **rest})
+        stage.hub.take(0, [Entry(seq, seq, kind, "2026-11-23T00:00:00.000Z", (), payload)])
+    assert stage.hub.position() == [2]
 
 
 async def test_a_session_that_is_behind_meets_a_reload_in_its_place() -> None:

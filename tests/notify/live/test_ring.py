@@ -90,3 +90,26 @@ def test_redacting_takes_the_words_and_nothing_else() -> None:
     ring.redact(99)
     assert ring.entry(1) == entry(1)._replace(type=REDACTED, payload=b"{}")
     assert list(ring.positions("a", 0, 5)) == [1]
+
+
+def test_long_words_push_out_old_ones_before_the_entries_are_too_many() -> None:
+    ring = Ring(0, 1_000, 0, most=1_000)
+    for seq in range(1, 101):
+        ring.append(entry(seq)._replace(payload=b"x" * 100))
+        assert (ring.end - ring.floor + 1) * 100 <= 1_000
+    assert len(ring) >= 9
+    ring.append(entry(101)._replace(payload=b"x" * 5_000))
+    assert (ring.floor, ring.end) == (101, 101)
+    ring.redact(101)
+    ring.fill(entry(seq)._replace(payload=b"") for seq in range(102, 202))
+    assert ring.floor == 101
+
+
+def test_what_is_held_stays_however_long_its_words_and_leaves_when_it_is_released() -> None:
+    ring = Ring(0, 1_000, 5, most=300)
+    ring.append(entry(6)._replace(payload=b"x" * 200))
+    ring.prepend([entry(seq)._replace(payload=b"x" * 200) for seq in range(1, 6)])
+    ring.append(entry(7)._replace(payload=b"x" * 200))
+    assert (ring.floor, ring.end) == (1, 7)
+    ring.release()
+    assert (ring.floor, ring.end) == (7, 7)
