@@ -24,6 +24,8 @@ from tests.servers import (
 )
 from tests.stack import Stack, running_stack
 
+TOLD = "told"
+"""`record_property(TOLD, words)`: the words stand at the end of what pytest prints."""
 _BOTH = "both_redis"
 
 
@@ -49,6 +51,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         for service in stack.services:
             report.sections.append((f"log of {service.name}", service.tail()))
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What a test has to say though it passed: counts, for one, of the faults that fired."""
+    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
+        for name, words in report.user_properties:
+            if name == TOLD and report.when == "call":
+                terminalreporter.section(report.nodeid)
+                terminalreporter.write_line(str(words))
 
 
 @pytest.fixture(autouse=True)

@@ -155,6 +155,8 @@ class RestoredOlder(Fault):
 
         await until(gone_on, "history that will be lost is published")
         await generator.pause()
+        if wrong := await self.scene.oracle.look():  # nobody can hold these chains against the log any more afterwards
+            raise AssertionError("; ".join(wrong[:5]))
         lost = await self.scene.ledger.heads()
         await asyncio.to_thread(stage.postgres.stop)
         await asyncio.to_thread(shutil.rmtree, stage.postgres.data)

@@ -82,6 +82,7 @@ class Trickle(Fault):
     async def inject(self) -> None:
         """See Fault."""
         self.door = self.rng.choice(self.scene.stage.doors)
+        self.before = self.door.back.sips
         self.door.there.sip = self.door.back.sip = 1
         self.door.cut()  # handshakes trickle too
 
@@ -89,10 +90,10 @@ class Trickle(Fault):
         """See Fault."""
 
         async def felt() -> bool:
-            return self.door.back.sips > 100
+            return self.door.back.sips - self.before > 100
 
         await until(felt, "a hundred bytes came one by one")
-        self.evidence = f"{self.door.name}: {self.door.back.sips} bytes came one by one"
+        self.evidence = f"{self.door.name}: {self.door.back.sips - self.before} bytes came one by one"
         self.door.heal()
 
 
