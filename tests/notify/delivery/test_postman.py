@@ -124,7 +124,7 @@ async def test_a_refused_address_is_given_up_and_a_busy_server_is_asked_again(
 
 
 async def test_a_mail_server_that_is_away_costs_nothing_but_time(
-    letters: Letters, pool: Pool, mail: MailServer, caplog: pytest.LogCaptureFixture
+    letters: Letters, pool: Pool, mail: MailServer, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ada = await letters.member("ada", confirmed="ada@post.test")
     await letters.write("password_changed", "ada@post.test", ada)
@@ -134,7 +134,10 @@ async def test_a_mail_server_that_is_away_costs_nothing_but_time(
     clock.move(60)
     assert await postman_of(pool, mail.url).deliver()
     assert len(mail.letters) == 1
-    assert "ada@post.test" not in caplog.text
+    said = [record.getMessage() for record in caplog.records if record.name != "mail.log"]  # that is the test's server
+    printed = capsys.readouterr()
+    assert "letter_postponed" in (told := "\n".join([*said, printed.out, printed.err]))
+    assert "ada@post.test" not in told
 
 
 async def test_a_server_elsewhere_has_to_offer_tls(mail: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
