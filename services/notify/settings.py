@@ -22,7 +22,10 @@ class NotifySettings(Common, frozen=True, kw_only=True):
         described("Without `SMTP_URL`: a folder that gets each letter as a file to read; `chorus up` makes one."),
     ] = ""
     drain: Annotated[float, described("Seconds over which sockets are asked to leave on SIGTERM.", ge=0, le=600)] = 10.0
-    ring: Annotated[int, described("Newest entries of each log kept in memory.", ge=100, le=5_000_000)] = 100_000
+    ring: Annotated[
+        int,
+        described("Newest entries of each log kept in memory; fewer when they are very long.", ge=100, le=5_000_000),
+    ] = 100_000
     ping_interval: Annotated[float, described("Seconds between the gateway's pings.", ge=1, le=120)] = 25.0
     sockets_per_address: Annotated[int, described("Live sockets that one address may hold.", ge=1)] = 20_000
     write_buffer: Annotated[
