@@ -68,8 +68,14 @@ class Service:
         """It runs; not ready yet. `arms` are fault points for this one life. Call it from the main thread."""
         self._arms, self._ordered = arms, bool(arms)
         env = self._env | ({"CHORUS_FAULTS": arms} if arms else {})
-        with self.log.open("ab") as log:
-            self._child = Child([sys.executable, "-m", "services.cli", self.command], output=log, env=env)
+        env |= {"CHORUS_CLOCK_OFFSET": self.clock.read_text(encoding="ascii")}
+        # Ignored until it listens, which children inherit: news of the clock killed who was just starting (seed c1).
+        before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        try:
+            with self.log.open("ab") as log:
+                self._child = Child([sys.executable, "-m", "services.cli", self.command], output=log, env=env)
+        finally:
+            signal.signal(signal.SIGUSR2, before)
         self.starts += 1
 
     async def ready(self, http: Http | None) -> None:

@@ -1,6 +1,8 @@
 """The harness's own parts: a proof that holds to the vectors, a plan that is its seed's, an oracle that sees."""
 
 import itertools
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from services.torture.chain import Chain
 from services.torture.faults import ALL
 from services.torture.ledger import Heads, Row, judge
 from services.torture.lives import Life
+from services.torture.process import Service
 
 CASES = msgspec.json.decode((Path(__file__).parents[1] / "vectors" / "proof.json").read_bytes())
 HEADS = Heads(7, (9,))
@@ -50,6 +53,22 @@ def test_every_fault_has_a_name_a_family_and_a_word_on_it() -> None:
         assert fault.family
         assert fault.touches
         assert fault.__doc__
+
+
+def test_who_is_just_starting_survives_news_of_the_clock(tmp_path: Path) -> None:
+    """Found by `chorus torture`, seed c1: a signal that nobody listens to yet ends a process."""
+    service = Service("starting", "sequencer", {}, tmp_path, None)
+    service.clock.write_text("3600", encoding="ascii")
+    service.launch()
+    try:
+        service.signal(signal.SIGUSR2)
+        assert Path(f"/proc/{service.pid}/environ").read_bytes().count(b"CHORUS_CLOCK_OFFSET=3600") == 1
+        deadline = time.monotonic() + 30
+        while service.running and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert service.exit_code == 2, service.tail()  # no database is named, and it lived to say so
+    finally:
+        service.end()
 
 
 def row(seq: int, kind: str = "comment.created", payload: bytes = b"{}") -> Row:
