@@ -238,6 +238,11 @@ class LiveClient:
         asked = self._ask(subscription, request_id)
         await self.send({"type": "subscribe", "id": request_id, "channels": [asked]})
 
+    @property
+    def latest(self) -> Json:
+        """The newest frame but for marks, which come whenever the head moved."""
+        return next(frame for frame in reversed(self.frames) if frame["type"] != "mark")
+
     async def _read(self, socket: ClientConnection) -> None:
         try:
             async for data in socket:

@@ -68,8 +68,8 @@ async def test_unsubscribing_ends_the_frames(house: House, pen: Pen) -> None:
         await client.subscribe("post:1")
         await client.subscribe("post:2")
         await client.unsubscribe("post:1")
-        await client.until(lambda: client.frames[-1]["type"] == "unsubscribed")
-        assert client.frames[-1]["channels"] == ["post:1"]
+        await client.until(lambda: client.latest["type"] == "unsubscribed")
+        assert client.latest["channels"] == ["post:1"]
         await pen.write("x", ["post:1", "post:2"])
         await client.events("post:2", 1)
         assert not [f for f in client.frames if f["type"] == "event" and f["channel"] == "post:1"]
@@ -115,21 +115,21 @@ async def test_home_follows_joining_and_leaving_and_names_real_channels(house: H
     await pen.membership(account, "sleep", joined=True)
     async with LiveClient(house.url, token(account, session)) as client:
         await client.send({"type": "subscribe", "id": 70, "channels": [{"channel": "home"}]})
-        await client.until(lambda: client.frames[-1]["type"] == "subscribed")
-        assert client.frames[-1]["channels"] == ["topic:sleep"]
-        assert client.frames[-1]["id"] == 70
+        await client.until(lambda: client.latest["type"] == "subscribed")
+        assert client.latest["channels"] == ["topic:sleep"]
+        assert client.latest["id"] == 70
         await pen.membership(account, "walks", joined=True)
-        await client.until(lambda: client.frames[-1]["type"] == "home.changed")
-        assert client.frames[-1]["added"] == ["topic:walks"]
-        assert client.frames[-1]["as_of"] == await pen.cursor()
+        await client.until(lambda: client.latest["type"] == "home.changed")
+        assert client.latest["added"] == ["topic:walks"]
+        assert client.latest["as_of"] == await pen.cursor()
         await pen.write("x", ["topic:walks"], {"n": 1})
-        await client.until(lambda: client.frames[-1].get("channel") == "topic:walks")
+        await client.until(lambda: client.latest.get("channel") == "topic:walks")
         await pen.membership(account, "sleep", joined=False)
-        await client.until(lambda: client.frames[-1]["type"] == "home.changed")
-        assert client.frames[-1]["removed"] == ["topic:sleep"]
+        await client.until(lambda: client.latest["type"] == "home.changed")
+        assert client.latest["removed"] == ["topic:sleep"]
         await pen.write("x", ["topic:sleep"], {"n": 2})
         await pen.write("x", ["topic:walks"], {"n": 3})
-        await client.until(lambda: client.frames[-1].get("event", {}).get("n") == 3)
+        await client.until(lambda: client.latest.get("event", {}).get("n") == 3)
         assert not [f for f in client.frames if f["type"] == "event" and f["event"]["n"] == 2]
 
 
@@ -145,7 +145,7 @@ async def test_home_resumes_from_the_lowest_position(house: House, pen: Pen) -> 
     async with LiveClient(house.url, token(account, session)) as client:
         asked = {"channel": "home", "since": page}
         await client.send({"type": "subscribe", "id": 70, "channels": [asked]})
-        await client.until(lambda: client.frames[-1]["type"] == "subscribed")
+        await client.until(lambda: client.latest["type"] == "subscribed")
         replayed = [(f["channel"], f["event"]["n"]) for f in client.frames if f["type"] == "event"]
         assert sorted(replayed) == [(f"topic:{t}", n) for t in "ab" for n in (1, 2, 3)]
 
@@ -156,10 +156,10 @@ async def test_a_hundred_and_twenty_eight_subscriptions_and_not_one_more(house: 
         await client.send({"type": "subscribe", "id": 50, "channels": channels})
         await client.until(lambda: sum(f["type"] == "subscribed" for f in client.frames) == 128)
         await client.send({"type": "subscribe", "id": 51, "channels": [{"channel": "post:500"}]})
-        await client.until(lambda: client.frames[-1]["type"] == "error")
-        assert (client.frames[-1]["id"], client.frames[-1]["code"]) == (51, "too_many_subscriptions")
+        await client.until(lambda: client.latest["type"] == "error")
+        assert (client.latest["id"], client.latest["code"]) == (51, "too_many_subscriptions")
         await client.send({"type": "subscribe", "id": 52, "channels": [{"channel": "post:5"}]})
-        await client.until(lambda: client.frames[-1]["type"] == "subscribed")
+        await client.until(lambda: client.latest["type"] == "subscribed")
 
 
 async def test_a_slow_reader_catches_up_by_itself_and_hears_no_mark_meanwhile(database: Database, pen: Pen) -> None:
@@ -203,8 +203,8 @@ async def test_two_logs_each_with_its_own_chain(database: Database, pen: Pen) ->
         assert topic.gaps == 0
         refused = {"channel": "post:1", "since": {"epoch": client.welcome["epoch"], "seq": [1]}}
         await client.send({"type": "subscribe", "id": 90, "channels": [refused]})
-        await client.until(lambda: client.frames[-1]["type"] == "error")
-        assert client.frames[-1]["code"] == "bad_since"
+        await client.until(lambda: client.latest["type"] == "error")
+        assert client.latest["code"] == "bad_since"
 
 
 async def test_an_undecodable_event_keeps_its_position_and_breaks_no_client(house: House, pen: Pen) -> None:

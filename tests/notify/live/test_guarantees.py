@@ -16,7 +16,7 @@ from tests.servers import Database
 async def answers(client: LiveClient) -> None:
     """The socket is open: what is asked is answered."""
     await client.send({"type": "ping", "id": 9})
-    await client.until(lambda: client.frames[-1] == {"type": "pong", "id": 9})
+    await client.until(lambda: client.latest == {"type": "pong", "id": 9})
 
 
 async def test_a_drain_leaves_everybody_their_time(house: House) -> None:
@@ -25,7 +25,7 @@ async def test_a_drain_leaves_everybody_their_time(house: House) -> None:
         await client.connect()
     draining = asyncio.create_task(house.app.gateway.drain(900.0))
     for client in clients:
-        await client.until(lambda told=client: told.frames[-1]["type"] == "drain")  # type: ignore[misc]
+        await client.until(lambda told=client: told.latest["type"] == "drain")  # type: ignore[misc]
         await answers(client)
     draining.cancel()
     await asyncio.gather(draining, return_exceptions=True)
@@ -79,8 +79,8 @@ async def test_home_has_what_was_joined_while_it_was_read(
         await pen.membership(account, "sleep", joined=False)
         await house.reached(3)
         gate.set()
-        await client.until(lambda: client.frames[-1]["type"] == "subscribed")
-        assert client.frames[-1]["channels"] == ["topic:walks"]
+        await client.until(lambda: client.latest["type"] == "subscribed")
+        assert client.latest["channels"] == ["topic:walks"]
 
 
 async def test_a_replay_of_many_pieces_is_whole_and_live_only_at_its_end(house: House, pen: Pen) -> None:

@@ -90,4 +90,4 @@ async def test_a_socket_outlives_the_time_that_a_request_may_take(
     async with LiveClient(house.url) as client:
         await asyncio.sleep(0.4)  # both times have run out
         await client.send({"type": "ping", "id": 9})
-        await client.until(lambda: client.frames[-1] == {"type": "pong", "id": 9})
+        await client.until(lambda: client.latest == {"type": "pong", "id": 9})

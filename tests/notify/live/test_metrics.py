@@ -104,7 +104,7 @@ async def test_a_drain_tells_how_many_are_left(database: Database) -> None:
         for client in clients:
             await client.connect()
         leaving = asyncio.ensure_future(house.app.gateway.drain(100))
-        await clients[2].until(lambda: clients[2].frames[-1]["type"] == "drain")
+        await clients[2].until(lambda: clients[2].latest["type"] == "drain")
         told = await scrape(house)
         assert (told["chorus_live_draining"], told["chorus_live_drain_remaining_sockets"]) == (1, 3)
         leaving.cancel()

@@ -54,7 +54,7 @@ async def test_a_signal_drains_and_a_whole_life_ends_with_0(process: Service, pe
     await pen.write("x", ["topic:a"], {"n": 1})
     await clients[2].events("topic:a", 1)
     process.send(signal.SIGTERM)
-    await clients[0].until(lambda: clients[0].frames[-1]["type"] == "drain")
+    await clients[0].until(lambda: clients[0].latest["type"] == "drain")
     status, body = await ready(process)
     assert status == 503
     assert "draining" in [each["name"] for each in body["broken"]]
@@ -68,7 +68,7 @@ async def test_a_signal_drains_and_a_whole_life_ends_with_0(process: Service, pe
 async def test_a_second_signal_is_not_waited_for(process: Service) -> None:
     async with LiveClient(process.live_url) as client:
         process.send(signal.SIGTERM)
-        await client.until(lambda: client.frames[-1]["type"] == "drain")
+        await client.until(lambda: client.latest["type"] == "drain")
         process.send(signal.SIGTERM)
         assert await ended(process, 1.5) == 130
 

@@ -125,7 +125,7 @@ async def test_told_twice_all_leave_at_once(workers: Workers) -> None:
     await workers.all_ready()
     async with LiveClient(workers.live_url) as client:
         workers.send(signal.SIGTERM)
-        await client.until(lambda: client.frames[-1]["type"] == "drain")
+        await client.until(lambda: client.latest["type"] == "drain")
         workers.send(signal.SIGTERM)
         assert await asyncio.to_thread(workers.wait_ended, 20) == 130, workers.tail()
     assert all(is_free("127.0.0.1", int(url.rpartition(":")[2])) for url in [workers.url, *workers.alone])
