@@ -16,6 +16,8 @@ MAX_AGE = 2.0
 """Seconds: positions stay within what a reader can catch up from, and a page asked for a thousand times a second is
 still spared all but one read in two thousand."""
 MOST_BYTES = 64 * 1024 * 1024
+BESIDE = 4_096
+"""Bytes that a page takes beside its body: its headers twice, its address, its places in the tables."""
 _CHANNELS = 20_000
 """Channels whose last event is remembered, some 4 MB; of others only that it was not after the oldest of these."""
 
@@ -104,7 +106,7 @@ class Memory:
         self._pages[key] = page
         self._expires[key] = time.monotonic() + MAX_AGE
         self._keys.setdefault(page.channel, set()).add(key)
-        self._bytes += len(page.body)
+        self._bytes += len(page.body) + BESIDE
         while self._bytes > MOST_BYTES:
             self._drop(next(iter(self._pages)))
         return True
@@ -119,7 +121,7 @@ class Memory:
     def _drop(self, key: PageKey) -> None:
         page = self._pages.pop(key)
         del self._expires[key]
-        self._bytes -= len(page.body)
+        self._bytes -= len(page.body) + BESIDE
         keys = self._keys[page.channel]
         keys.discard(key)
         if not keys:

@@ -46,6 +46,18 @@ def folded(page: Page, steps: str, **given: Any) -> Any:
     return run(page, script, {"first": post(10), **given})
 
 
+def test_one_s_own_post_that_an_edit_moves_leaves_and_enters_at_its_place(page: Page) -> None:
+    steps = """
+      state = F.fold(state, { type: "post.created", post: given.later }, at(60), "7");
+      state = F.fold(state, { type: "post.edited", post: given.away }, at(61), "7");
+      const without = state.feeds["sleep||"].ids;
+      state = F.fold(state, { type: "post.edited", post: given.back }, at(62), "7");
+      return [without, state.feeds["sleep||"].ids, state.feeds["sleep||"].waiting];
+    """
+    away, back = post(10, version=2, topics=["tea"]), post(10, version=3)
+    assert folded(page, steps, later=post(12), away=away, back=back) == [["12"], ["12", "10"], []]
+
+
 def test_versions_guard_words_and_counts_apart(page: Page) -> None:
     steps = """
       for (const event of given.events) state = F.fold(state, event, at(60), null);

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.readers import PASSWORD, Reader, reader, wait_live
+from tests.browser.readers import CUT, PASSWORD, Reader, reader, wait_live
 from tests.stack import Stack
 
 TOPIC = "/topics/lamplight"
@@ -135,6 +135,31 @@ def test_a_session_that_ends_takes_no_words_along(services: Stack, chromium: Bro
         sign_in(page, handle)
         page.get_by_role("button", name="Post to").click()
         expect(ada.card("Half a sentence").locator(".body")).to_be_visible()
+
+
+def test_while_words_are_on_their_way_none_can_be_typed_that_would_be_in_no_post(
+    services: Stack, chromium: Browser
+) -> None:
+    with reader(chromium, services.url, "Ada") as ada:
+        ada.post("A lamp.", "lamplight")
+        page = ada.open(TOPIC)
+        on_their_way: list[Route] = []
+        page.route("**/v1/posts", lambda route: on_their_way.append(route))
+        write(page, "A whole sentence.")
+        page.get_by_role("button", name="Post to").click()
+        field = page.get_by_label("What's on your mind?")
+        expect(field).not_to_be_editable()
+        field.press_sequentially(" And more.")
+        expect(page.get_by_role("button", name="Discard")).to_be_disabled()
+        on_their_way[0].abort()
+        ada.allowed.append(CUT)
+        expect(page.get_by_text("It's kept here: try again.")).to_be_visible()
+        expect(field).to_be_editable()
+        expect(field).to_be_focused()
+        page.unroute("**/v1/posts")
+        field.press_sequentially(" And more.")
+        page.get_by_role("button", name="Post to").click()
+        expect(ada.card("A whole sentence. And more.").locator(".body")).to_be_visible()
 
 
 def test_words_on_what_was_taken_away_are_kept_until_they_are_discarded(services: Stack, chromium: Browser) -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+from typing import Any, cast
 
 import pytest
 
+from services.feed.api.guests import Guests
 from services.feed.memory import GuestPage, Memory
 from shared.wire import AsOf
 from tests.feed.community import Community, made
@@ -93,7 +95,53 @@ def test_memory_is_bounded(memory: Memory) -> None:
     for number_ in range(80):
         memory.keep((f"/{number_}", b""), page(size=1024 * 1024), at(10), memory.moment)
     held = [number_ for number_ in range(80) if memory.get((f"/{number_}", b"")) is not None]
-    assert held == list(range(16, 80))
+    assert held == list(range(17, 80))
+
+
+def test_pages_that_say_next_to_nothing_are_bounded_too(memory: Memory) -> None:
+    for number_ in range(20_000):
+        memory.keep((f"/{number_}", b""), page(size=10), at(10), memory.moment)
+    assert memory.get(("/19999", b"")) is not None
+    assert memory.get(("/1000", b"")) is None
+
+
+READ: dict[str, Any] = {"type": "http", "method": "GET", "path": KEY[0], "query_string": b"", "headers": []}
+
+
+async def rooms(scope: Any, receive: Any, send: Any) -> None:
+    """A topic's header, without a feed."""
+    headers = [(b"etag", b'W/"x"'), (b"chorus-as-of", b'{"epoch":7,"seq":[10]}')]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"{}"})
+
+
+async def test_a_guest_who_reads_nothing_of_the_answer_keeps_no_other_waiting(memory: Memory) -> None:
+    async def never(message: Any) -> None:
+        await asyncio.Event().wait()
+
+    told: list[Any] = []
+
+    async def hear(message: Any) -> None:
+        told.append(message)
+
+    guests = Guests(cast(Any, rooms), memory)
+    stuck = asyncio.create_task(guests(cast(Any, READ), cast(Any, None), never))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await guests(cast(Any, READ), cast(Any, None), hear)
+    assert [message["type"] for message in told] == ["http.response.start", "http.response.body"]
+    assert memory.get(KEY) is not None
+    stuck.cancel()
+
+
+async def test_an_address_with_something_else_beside_it_has_no_place(memory: Memory) -> None:
+    async def hear(message: Any) -> None:
+        pass
+
+    guests = Guests(cast(Any, rooms), memory)
+    for query in (b"n=1", b"limit=5&n=1", b"xlimit=5", b"limit=5"):
+        await guests(cast(Any, {**READ, "query_string": query}), cast(Any, None), hear)
+        assert (memory.get((KEY[0], query)) is not None) == (query == b"limit=5")
 
 
 async def from_memory(community: Community, path: str) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import re
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
@@ -25,6 +26,8 @@ _WHOLE = REQUESTS.labels("feed", "GET", 200)
 _SHORT = REQUESTS.labels("feed", "GET", 304)
 _SECONDS = DURATION.labels("feed", "GET")
 _OURS = (b"x-request-id", b"content-length")
+_PARAMETERS = re.compile(rb"(?:(?:limit|before|sort|kind)=[^&]*(?:&|$))*")
+"""What changes an answer: beside anything else an address has no place here, or there would be no end of them."""
 
 
 class Guests:
@@ -81,52 +84,57 @@ class Guests:
     async def _read(self, key: PageKey, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """The rooms answer; what they say is kept where it may be."""
         channel = _channel(scope["path"])
-        if channel is None or key in self._reading:
+        if channel is None or key in self._reading or not _PARAMETERS.fullmatch(scope["query_string"]):
             await self._app(scope, receive, send)
             return
         done = self._reading[key] = asyncio.get_running_loop().create_future()
-        recorder, moment = _Recorder(send), self._memory.moment
-        try:
-            await self._app(scope, receive, recorder)
-            made = recorder.page(channel)
+        moment = self._memory.moment
+
+        def keep(made: "tuple[GuestPage, AsOf] | None") -> None:
             if made is not None:
                 self._memory.keep(key, *made, moment)
+            if not done.done():
+                del self._reading[key]
+                done.set_result(None)
+
+        try:
+            await self._app(scope, receive, _Recorder(send, channel, keep))
         finally:
-            del self._reading[key]
-            done.set_result(None)
+            keep(None)
 
 
 class _Recorder:
-    """Passes an answer on, and keeps a copy."""
+    """Passes an answer on, and hands over a copy first: whoever asked may take for ever to read it, others wait."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, channel: str, keep: Callable[["tuple[GuestPage, AsOf] | None"], None]) -> None:
         self._send = send
+        self._channel = channel
+        self._keep = keep
         self._status = 0
         self._headers: Headers = []
-        self._body = b""
-        self._whole = False
+        self._start: Message | None = None
 
     async def __call__(self, message: Message) -> None:
-        await self._send(message)
         if message["type"] == "http.response.start":
-            self._status = message["status"]
-            self._headers = list(message["headers"])
-        elif message["type"] == "http.response.body":
-            self._body += message.get("body", b"")
-            self._whole = not message.get("more_body", False)
+            self._status, self._headers, self._start = message["status"], list(message["headers"]), message
+            return
+        if (start := self._start) is not None and message["type"] == "http.response.body":
+            self._start = None
+            whole = self._status == 200 and not message.get("more_body")
+            self._keep(self._page(message.get("body", b"")) if whole else None)
+            await self._send(start)
+        await self._send(message)
 
-    def page(self, channel: str) -> tuple[GuestPage, AsOf] | None:
-        """What was answered, as it can be answered again; None for anything but a whole 200."""
-        if self._status != 200 or not self._whole:
-            return None
+    def _page(self, body: bytes) -> tuple[GuestPage, AsOf]:
+        """What is answered, as it can be answered again."""
         found: dict[bytes, bytes] = dict(self._headers)
         kept = [(name, value) for name, value in self._headers if name not in _OURS]
         page = GuestPage(
-            channel=channel,
+            channel=self._channel,
             etag=found[b"etag"].removeprefix(b"W/"),
-            headers=[*kept, (b"content-length", str(len(self._body)).encode())],
+            headers=[*kept, (b"content-length", str(len(body)).encode())],
             short_headers=[(name, value) for name, value in kept if name != b"content-type"],
-            body=self._body,
+            body=body,
         )
         return page, msgspec.json.decode(found[b"chorus-as-of"], type=AsOf)
 

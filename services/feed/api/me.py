@@ -7,7 +7,7 @@ from litestar import Response, delete, get, post, put
 from services.feed.addresses import AddressTaken, Confirmed, Email
 from services.feed.api import doc
 from services.feed.api.accounts import address_of, without_cookie
-from services.feed.api.answers import accepted, gone, page_answer, plain
+from services.feed.api.answers import accepted, gone, page_answer, read_answer, written
 from services.feed.api.bodies import (
     EmailChange,
     EmailConfirmation,
@@ -20,9 +20,11 @@ from services.feed.api.doc import BODIES, READS, WRITES, Doc
 from services.feed.api.requests import Ask, Query, body_of, context_of, id_in_path, member_of, viewer
 from services.feed.letters import fold
 from services.feed.paging import Newest
+from services.feed.positions import positions
 from services.feed.sessions import Member
 from shared.errors import Busy, Conflict, Invalid, NotFound, NotSignedIn, TooMany
 from shared.links import LinkEnded
+from shared.wire import encode
 
 
 class NoMail(Conflict):
@@ -53,7 +55,9 @@ async def change_password(request: Ask) -> Response[None]:
 @get("/v1/me/email", opt={"doc": Doc(answer=Email, member=True, errors=READS)})
 async def read_email(request: Ask) -> Response[bytes]:
     """Your address, and the one that waits for you to follow the link in its letter. Nobody else can read it."""
-    return plain(await context_of(request).addresses.read((await _reader(request)).id))
+    context, member = context_of(request), await _reader(request)
+    as_of = await positions(context.pool)
+    return read_answer(request, encode(await context.addresses.read(member.id)), as_of, member, bare=True)
 
 
 @put(
@@ -72,7 +76,7 @@ async def set_email(request: Ask) -> Response[bytes]:
     _guess(request, member)
     email = await context.addresses.give(member.id, body.address, body.password)
     _guessed(request, member)
-    return plain(email)
+    return written(encode(email), await positions(context.pool))
 
 
 @post(
@@ -84,9 +88,10 @@ async def set_email(request: Ask) -> Response[bytes]:
 )
 async def confirm_email(request: Ask) -> Response[bytes]:
     """Confirm an address by the token of its letter's link, once; whoever has the link needs no sign-in."""
-    body = await body_of(request, EmailConfirmation)
-    context_of(request).limits.links_from.take(address_of(request))
-    return plain(await context_of(request).addresses.confirm(body.token))
+    context, body = context_of(request), await body_of(request, EmailConfirmation)
+    context.limits.links_from.take(address_of(request))
+    confirmed = await context.addresses.confirm(body.token)
+    return written(encode(confirmed), await positions(context.pool))
 
 
 @post(

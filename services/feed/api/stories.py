@@ -4,18 +4,20 @@ from typing import Any
 
 from litestar import Response, delete, get, patch, post
 
-from services.feed.api.answers import first, gone, page_answer, plain, read_answer, written
+from services.feed.api.answers import first, gone, page_answer, read_answer, written
 from services.feed.api.bodies import STORY_BYTES, PreviewBody, StoryBody, StoryChange, StoryReturn, StoryStep
 from services.feed.api.doc import BODIES, READS, WRITES, Doc, Preview, StoryPage
 from services.feed.api.requests import Ask, Query, body_of, context_of, id_in_path, key_of, member_of
 from services.feed.api.roles import staff_of
 from services.feed.paging import LongestWaiting, Newest
+from services.feed.positions import positions
 from services.feed.posts import Read
 from services.feed.roles import RoleNeeded, check
 from services.feed.stories import Words
 from services.feed.story import Story
 from services.feed.story_steps import WrongState
 from shared.errors import Forbidden, Invalid, KeyReused, NotFound, Stale, TooMany
+from shared.wire import encode
 
 _OWN = (*BODIES, *WRITES, Forbidden, NotFound, Stale, WrongState)
 _STEP = (*_OWN, RoleNeeded)
@@ -57,7 +59,8 @@ async def preview(request: Ask) -> Response[bytes]:
     member, _ = await staff_of(request, "write stories")
     body = await body_of(request, PreviewBody)
     context.limits.writes.take(member.author.id)
-    return plain(Preview(html=await context.stories.preview(body.body)))
+    html = await context.stories.preview(body.body)
+    return written(encode(Preview(html=html)), await positions(context.pool))
 
 
 @get(

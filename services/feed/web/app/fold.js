@@ -151,14 +151,16 @@ function mapFeeds(state, post, change) {
 
 const belongs = (post, feed) => post.topics.includes(feed.slug) && (!feed.kind || feed.kind === post.kind);
 
-// A post that others made, or an edit that moved one in or out of a topic.
-function placePost(state, post, me) {
-  if (post.author.id === me) return addOwnPost(state, post, null);
+// A post that others made, or an edit that moved one in or out of a topic: behind the pill, one's own at its place.
+function placePost(state, post, own) {
   const feeds = Object.fromEntries(Object.entries(state.feeds).map(([key, feed]) => {
     const there = feed.ids.includes(post.id) || feed.waiting.includes(post.id);
     if (!belongs(post, feed)) return [key, there ? { ...feed, ids: without(feed.ids, post.id), waiting: without(feed.waiting, post.id) } : feed];
     const older = !feed.sort && feed.next && feed.ids.length && compareIds(post.id, feed.ids.at(-1)) < 0;
-    return [key, there || older ? feed : { ...feed, waiting: [post.id, ...feed.waiting] }];
+    if (there || older) return [key, feed];
+    if (!own) return [key, { ...feed, waiting: [post.id, ...feed.waiting] }];
+    const ids = [post.id, ...feed.ids];
+    return [key, { ...feed, ids: feed.sort ? ids : ids.sort((a, b) => compareIds(b, a)) }];
   }));
   return { ...state, feeds };
 }
@@ -183,12 +185,14 @@ function withInbox(state, change) {
 }
 
 const EVENTS = {
-  "post.created": (state, { post }, _, me) =>
-    state.gone[post.id] ? state : placePost(keepPosts(state, [post], null), post, me),
+  "post.created": (state, { post }, _, me) => {
+    if (state.gone[post.id]) return state;
+    return post.author.id === me ? addOwnPost(state, post, null) : placePost(keepPosts(state, [post], null), post);
+  },
   "post.edited": (state, { post }, _, me) => {
     if (state.gone[post.id]) return state;
     const kept = keepPosts(state, [post], null);
-    return post.author.id === me && state.posts[post.id] ? kept : placePost(kept, kept.posts[post.id], null);
+    return placePost(kept, kept.posts[post.id], post.author.id === me);
   },
   "post.deleted": (state, { post_id }) => removePost(state, post_id),
   "comment.created": (state, { comment }, _, me) => addComment(state, comment, null, comment.author.id === me),

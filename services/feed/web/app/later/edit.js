@@ -70,17 +70,17 @@ export default function EditPost({ post, onclose }) {
   const untouched = JSON.stringify({ ...draft, version: 0 }) === JSON.stringify({ ...begin(began.current), version: 0 }) && !photos.length;
   const ready = draft.body.trim() && (draft.title.trim() || !story) && lengthOf(draft.body) <= most && !busy;
   return html`<form class="edit" aria-label="Edit your post" onSubmit=${save}>
-    <${Field} label=${story ? "Title" : "Title, if you like"} value=${draft.title} maxlength="200" oninput=${(title) => set({ title })} />
+    <${Field} label=${story ? "Title" : "Title, if you like"} value=${draft.title} maxlength="200" readonly=${busy} oninput=${(title) => set({ title })} />
     <label class="field"><span>Your words</span>
-      <textarea ref=${body} required rows="4" dir="auto" value=${draft.body} onInput=${(event) => { grow(event.target); set({ body: event.target.value }); }} /></label>
+      <textarea ref=${body} required rows="4" dir="auto" readonly=${busy} value=${draft.body} onInput=${(event) => { grow(event.target); set({ body: event.target.value }); }} /></label>
     <${Counter} text=${draft.body} most=${most} />
-    <${Topics} topics=${draft.topics} adding=${draft.adding} set=${set} />
-    <${Kept} media=${post.media.filter(({ id }) => draft.media.includes(id))} drop=${(gone) => set({ media: draft.media.filter((id) => id !== gone) })} />
-    <${Choosing} photos=${photos} setPhotos=${(next) => { setPhotos(next); set({}); }} beside=${draft.media.length} most=${config.value?.limits?.media ?? 10} />
-    <${Field} label="Content warning, if one is needed" value=${draft.content_warning} maxlength="200" oninput=${(content_warning) => set({ content_warning })} />
+    <${Topics} busy=${busy} topics=${draft.topics} adding=${draft.adding} set=${set} />
+    <${Kept} busy=${busy} media=${post.media.filter(({ id }) => draft.media.includes(id))} drop=${(gone) => set({ media: draft.media.filter((id) => id !== gone) })} />
+    <${Choosing} busy=${busy} photos=${photos} setPhotos=${(next) => { setPhotos(next); set({}); }} beside=${draft.media.length} most=${config.value?.limits?.media ?? 10} />
+    <${Field} label="Content warning, if one is needed" value=${draft.content_warning} maxlength="200" readonly=${busy} oninput=${(content_warning) => set({ content_warning })} />
     ${theirs && html`<${Conflict} what="post" theirs=${sides(theirs, theirs.topics)} yours=${sides(draft, topics)} busy=${busy} onmine=${(event) => save(event, theirs.version)} ontheirs=${leave} />`}
     <${Trouble} problem=${problem}>We couldn't save this. It's kept here: try again.<//>
-    ${!theirs && html`<div class="row end"><button class="quiet" type="button" onClick=${() => discard.ask(!untouched)}>Cancel</button><button class="primary" disabled=${!ready}>Save changes</button></div>`}
+    ${!theirs && html`<div class="row end"><button class="quiet" type="button" disabled=${busy} onClick=${() => discard.ask(!untouched)}>Cancel</button><button class="primary" disabled=${!ready}>Save changes</button></div>`}
     ${discard.question}
   </form>`;
 }
@@ -90,14 +90,14 @@ const sides = ({ title, body, content_warning }, topics) =>
 
 export const tagOf = (words) => words.trim().replace(/^#+/, "").replace(/\s+/g, "-");
 
-export function Topics({ topics, adding, set }) {
+export function Topics({ topics, adding, set, busy }) {
   const add = () => adding.trim() && set({ topics: [...new Set([...topics, tagOf(adding)])], adding: "" });
   const key = (event) => {
     if (event.key !== "Enter" || event.isComposing || !adding.trim()) return;
     event.preventDefault(); // not the form yet
     add();
   };
-  return html`<fieldset class="field topics"><legend>Topics</legend>
+  return html`<fieldset class="field topics" inert=${busy}><legend>Topics</legend>
     ${topics.length > 0 && html`<ul class="chips">${topics.map((slug) => html`<li key=${slug}>
       <span>${state.value.topics[slug]?.name ?? slug}</span>
       <button class="round" type="button" aria-label=${`Take it out of ${slug}`} onClick=${() => set({ topics: topics.filter((each) => each !== slug) })}><${Icon} name="close" /></button>
@@ -109,9 +109,9 @@ export function Topics({ topics, adding, set }) {
 }
 
 // The photos that the post has; what they show can't be said anew without sending them anew.
-function Kept({ media, drop }) {
+function Kept({ media, drop, busy }) {
   if (!media.length) return null;
-  return html`<ul class="choosing">${media.map((photo, n) => html`<li class="chosen" key=${photo.id}>
+  return html`<ul class="choosing" inert=${busy}>${media.map((photo, n) => html`<li class="chosen" key=${photo.id}>
     <img src=${photo.urls.small} alt="" width="80" height="80" />
     <p>Photo ${n + 1}<br /><small>${photo.alt || "Without a description"}</small></p>
     <button class="round" type="button" aria-label=${`Remove photo ${n + 1}`} onClick=${() => drop(photo.id)}><${Icon} name="close" /></button>

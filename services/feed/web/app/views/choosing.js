@@ -6,6 +6,8 @@ import { html, useEffect, useRef, useState } from "../ui.js";
 import { Field } from "./fields.js";
 import { Icon } from "./icons.js";
 
+const HELD = 72_000_000; // ms: 20 hours; the server lets go after a day of what no post took up
+
 /** The photos chosen for one draft: {photos, setPhotos, uploaded()}; the last gives their media ids and throws Problem. */
 export function usePhotos(place) {
   const [photos, show] = useState([]);
@@ -23,10 +25,11 @@ export function usePhotos(place) {
     show(all);
     keepPhotos(place, all);
   };
-  // What was sent already is not sent again, unless its description changed.
+  // What was sent already is not sent again, unless its description changed or it lay here too long.
   const uploaded = async () => {
     for (const photo of photos) {
-      if (photo.sent?.alt !== photo.alt) photo.sent = { alt: photo.alt, id: (await upload(photo.file, photo.alt)).id };
+      if (photo.sent?.alt === photo.alt && Date.now() - photo.sent.at < HELD) continue;
+      photo.sent = { alt: photo.alt, id: (await upload(photo.file, photo.alt)).id, at: Date.now() };
     }
     keepPhotos(place, photos);
     return photos.map(({ sent }) => sent.id);
@@ -35,7 +38,7 @@ export function usePhotos(place) {
 }
 
 /** The photos chosen, each with a place for words, and a way to add more. `beside`: how many the post has already. */
-export function Choosing({ photos, setPhotos, most, beside = 0 }) {
+export function Choosing({ photos, setPhotos, most, beside = 0, busy }) {
   const room = most - beside - photos.length;
   const choose = (event) => {
     const files = [...event.target.files].slice(0, room);
@@ -43,7 +46,7 @@ export function Choosing({ photos, setPhotos, most, beside = 0 }) {
     event.target.value = "";
   };
   const describe = (photo, alt) => setPhotos(photos.map((each) => (each === photo ? { ...each, alt } : each)));
-  return html`<div class="choosing">
+  return html`<div class="choosing" inert=${busy}>
     ${photos.map((photo, n) => html`<div class="chosen" key=${photo.preview}>
       <img src=${photo.preview} alt="" width="80" height="80" />
       <${Field} label=${`What does photo ${beside + n + 1} show?`} hint="For people who can't see it." value=${photo.alt} maxlength="1000" oninput=${(alt) => describe(photo, alt)} />

@@ -39,6 +39,7 @@ function Form({ topic, place, onpost, onclose }) {
     area.current.focus(); // before anything can be typed past it
     grow(area.current);
   }, []);
+  // Read-only while it is on its way: what was typed meanwhile would be in no post.
   const set = (part) => {
     const next = { ...draft, ...part };
     setDraft(next);
@@ -66,16 +67,16 @@ function Form({ topic, place, onpost, onclose }) {
   });
   const ready = draft.body.trim() && lengthOf(draft.body) <= most && !busy;
   return html`<form class="compose open" aria-label="Write a post" onSubmit=${send}>
-    <${Field} label="Title, if you like" value=${draft.title} maxlength="200" oninput=${(title) => set({ title })} />
+    <${Field} label="Title, if you like" value=${draft.title} maxlength="200" readonly=${busy} oninput=${(title) => set({ title })} />
     <label class="field"><span>What's on your mind?</span>
-      <textarea ref=${area} rows="4" value=${draft.body} onInput=${(event) => { grow(event.target); set({ body: event.target.value }); }} /></label>
+      <textarea ref=${area} rows="4" readonly=${busy} value=${draft.body} onInput=${(event) => { grow(event.target); set({ body: event.target.value }); }} /></label>
     <${Counter} text=${draft.body} most=${most} />
-    <${Choosing} photos=${photos} setPhotos=${(next) => { setPhotos(next); set({ photos: next.length }); }} most=${config.value?.limits?.media ?? 10} />
-    ${warned && html`<${Field} label="What should people know before they read it?" hint="For example: low mood, food. It hides your post until somebody asks." value=${draft.warning} maxlength="200" oninput=${(warning) => set({ warning })} />`}
-    <label class="check"><input type="checkbox" checked=${warned} onChange=${(event) => setWarned(event.target.checked)} /> Content warning</label>
+    <${Choosing} busy=${busy} photos=${photos} setPhotos=${(next) => { setPhotos(next); set({ photos: next.length }); }} most=${config.value?.limits?.media ?? 10} />
+    ${warned && html`<${Field} label="What should people know before they read it?" hint="For example: low mood, food. It hides your post until somebody asks." value=${draft.warning} maxlength="200" readonly=${busy} oninput=${(warning) => set({ warning })} />`}
+    <label class="check" inert=${busy}><input type="checkbox" checked=${warned} onChange=${(event) => setWarned(event.target.checked)} /> Content warning</label>
     <${Trouble} problem=${problem}>We couldn't save this. It's kept here: try again.<//>
     <div class="row end">
-      <button class="quiet" type="button" onClick=${() => discard.ask(has(place))}>Discard</button>
+      <button class="quiet" type="button" disabled=${busy} onClick=${() => discard.ask(has(place))}>Discard</button>
       <button class="primary" disabled=${!ready}>${busy ? "Posting" : topic ? `Post to ${topic.name}` : "Post"}</button>
     </div>
     ${discard.question}

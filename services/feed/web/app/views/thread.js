@@ -80,12 +80,12 @@ export function Write({ place, words = "", version, label, button, onsend, onclo
   const ready = draft.body.trim() && lengthOf(draft.body) <= most && !busy;
   return html`<form class="write" onSubmit=${send}>
     <label class="field"><span class="unseen">${label}</span>
-      <textarea ref=${area} rows="1" dir="auto" placeholder=${label} value=${draft.body} onInput=${(event) => { grow(event.target); set({ ...draft, body: event.target.value }); }} /></label>
+      <textarea ref=${area} rows="1" dir="auto" readonly=${busy} placeholder=${label} value=${draft.body} onInput=${(event) => { grow(event.target); set({ ...draft, body: event.target.value }); }} /></label>
     <${Counter} text=${draft.body} most=${most} />
     ${instead}
     <${Trouble} problem=${instead ? null : problem}>We couldn't save this. It's kept here: try again.<//>
     ${!instead && (draft.body || onclose) && html`<div class="row end">
-      ${onclose && html`<button class="quiet" type="button" onClick=${() => discard.ask(draft.body !== words && draft.body.trim())}>Cancel</button>`}
+      ${onclose && html`<button class="quiet" type="button" disabled=${busy} onClick=${() => discard.ask(draft.body !== words && draft.body.trim())}>Cancel</button>`}
       <button class="primary" disabled=${!ready}>${button}</button>
     </div>`}
     ${discard.question}

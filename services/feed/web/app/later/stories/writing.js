@@ -85,26 +85,26 @@ export function Writing({ story, onsaved, ongone }) {
   const fits = lengthOf(draft.body) <= most && !busy;
   const touched = has(place) || photos.length > 0 || !story;
   return html`<form class="post edit story-form" aria-label="Your story" onSubmit=${keepIt}>
-    <${Field} label="Title" value=${draft.title} maxlength="200" dir="auto" fault=${problem?.of("title")} oninput=${(title) => set({ title })} />
+    <${Field} label="Title" value=${draft.title} maxlength="200" dir="auto" readonly=${busy} fault=${problem?.of("title")} oninput=${(title) => set({ title })} />
     <div class="ways" role="group" aria-label="Your words">
       <button type="button" class="act" aria-pressed=${String(looking === null)} onClick=${() => setLooking(null)}>Write</button>
       <button type="button" class="act" aria-pressed=${String(looking !== null)} disabled=${!fits} onClick=${look}>Look at it</button>
     </div>
     ${looking === null
       ? html`<label class="field"><span class="unseen">Your words, in Markdown</span>
-          <textarea ref=${area} rows="12" dir="auto" placeholder="Your words" value=${draft.body} onInput=${(event) => { grow(event.target); set({ body: event.target.value }); }} /></label>
+          <textarea ref=${area} rows="12" dir="auto" readonly=${busy} placeholder="Your words" value=${draft.body} onInput=${(event) => { grow(event.target); set({ body: event.target.value }); }} /></label>
         <p class="hint">An empty line begins a paragraph. **bold**, *italic*, # heading, > quote, - list, [words](https://address).</p>`
       : html`<section class="look" aria-label="How it will look">${looking ? html`<${Prose} words=${looking} />` : html`<p class="hint">There are no words yet.</p>`}</section>`}
     <${Counter} text=${draft.body} most=${most} />
-    <${Cover} held=${story?.cover} draft=${draft} photos=${photos} setPhotos=${(next) => { setPhotos(next); set({}); }} drop=${() => set({ cover: "" })} />
-    <${Topics} topics=${draft.topics} adding=${draft.adding} set=${set} />
-    <${Field} label="Content warning, if one is needed" value=${draft.content_warning} maxlength="200" oninput=${(content_warning) => set({ content_warning })} />
+    <${Cover} busy=${busy} held=${story?.cover} draft=${draft} photos=${photos} setPhotos=${(next) => { setPhotos(next); set({}); }} drop=${() => set({ cover: "" })} />
+    <${Topics} busy=${busy} topics=${draft.topics} adding=${draft.adding} set=${set} />
+    <${Field} label="Content warning, if one is needed" value=${draft.content_warning} maxlength="200" readonly=${busy} oninput=${(content_warning) => set({ content_warning })} />
     ${theirs && html`<${Conflict} what="story" theirs=${sides({ ...theirs, cover: theirs.cover?.id })} yours=${sides({ ...draft, topics })} busy=${busy}
       onmine=${(event) => keepIt(event, theirs.version)} ontheirs=${() => { forget(place); setTheirs(null); setDraft(begin(theirs)); onsaved(theirs); }} />`}
     <${Trouble} problem=${problem}>We couldn't save this. It's kept here: try again.<//>
     <p class="unseen" role="status">${saved ? "Saved." : ""}</p>
     ${!theirs && html`<div class="row end">
-      ${story && html`<button class="quiet" type="button" onClick=${() => setDeleting(true)}>Delete it</button>`}
+      ${story && html`<button class="quiet" type="button" disabled=${busy} onClick=${() => setDeleting(true)}>Delete it</button>`}
       <button class="quiet" disabled=${!fits || !touched}>${saved && !touched ? "Saved" : "Save the draft"}</button>
       <button class="primary" type="button" disabled=${!fits || !draft.title.trim() || !draft.body.trim()} onClick=${handIn}>Hand it in</button>
     </div>`}
@@ -120,9 +120,9 @@ const sides = (words) => FIELDS.filter((name) => name !== "cover").map((name) =>
 const LABELS = { title: "Title", body: "Words", content_warning: "Content warning", topics: "Topics" };
 
 // One photo above the words; what it shows can't be said anew without sending it anew.
-function Cover({ held, draft, photos, setPhotos, drop }) {
+function Cover({ held, draft, photos, setPhotos, drop, busy }) {
   const kept = held && held.id === draft.cover && !photos.length;
-  return html`<fieldset class="field"><legend>Cover photo, if you like</legend>
+  return html`<fieldset class="field" inert=${busy}><legend>Cover photo, if you like</legend>
     ${kept && html`<div class="chosen"><img src=${held.urls.small} alt="" width="80" height="80" /><p>${held.alt || "Without a description: send it again with one"}</p>
       <button class="round" type="button" aria-label="Remove the cover" onClick=${drop}><${Icon} name="close" /></button></div>`}
     <${Choosing} photos=${photos} setPhotos=${setPhotos} most=${1} beside=${kept ? 1 : 0} />
