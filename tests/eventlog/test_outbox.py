@@ -68,9 +68,12 @@ async def test_a_key_always_goes_to_the_same_log(any_rig: Rig) -> None:
     writer = await any_rig.connect()
     for n in range(40):
         await outbox.append(writer, key=str(n % 20), event=some_event(n), channels=["post:1"])
+    for n in range(20):  # as another language's writer does, who names no request
+        payload = b'{"n":"%s"}' % (b"x" * (n * n % 7))
+        await writer.execute("SELECT eventlog.append($1, 'x', ARRAY['post:1'], $2::bytea)", str(n), payload)
     rows = await any_rig.pool.fetch("SELECT log, payload FROM eventlog.event ORDER BY id")
     logs = [row["log"] for row in rows]
-    assert logs[:20] == logs[20:]
+    assert logs[:20] == logs[20:40] == logs[40:]
     assert set(logs) == set(range(any_rig.logs))
     if any_rig.logs == 4:  # md5, so that an upgrade of Postgres keeps it
         assert logs[:20] == [int(hashlib.md5(str(n).encode()).hexdigest()[:8], 16) % 4 for n in range(20)]

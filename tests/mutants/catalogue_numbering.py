@@ -152,4 +152,13 @@ MUTANTS = [
         "SELECT (octet_length(append.payload) % i.logs)::smallint,",
         ("tests/eventlog/test_outbox.py::test_a_key_always_goes_to_the_same_log",),
     ),
+    Mutant(
+        "a key's log depends on the event, said with its request",
+        "4",
+        "all events of one key are in one log",
+        "shared/migrations/versions/0008_requests.sql",
+        "SELECT (('x' || substr(md5(append.key), 1, 8))::bit(32)::bigint % i.logs)::smallint,",
+        "SELECT (octet_length(append.payload) % i.logs)::smallint,",
+        ("tests/eventlog/test_outbox.py::test_a_key_always_goes_to_the_same_log",),
+    ),
 ]
