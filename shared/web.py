@@ -135,7 +135,7 @@ def _translated(error: HTTPException) -> ChorusError:
 
 def on_exception(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answers a broken assumption: logged with its traceback, told without it."""
-    log.error("request_broke", exc_info=error, path=request.scope["path"])
+    log.error("request_broke", exc_info=error, route=request.scope.get("path_template", ""))  # a path may name somebody
     return problem_response(request, ChorusError())
 
 

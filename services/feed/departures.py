@@ -17,6 +17,7 @@ from services.feed import sessions
 from services.feed.accounts import Accounts, not_the_password
 from services.feed.comments import Comments
 from services.feed.edits import Edits
+from services.feed.granting import give_up_role
 from services.feed.queries import QUERIES
 from services.feed.reactions import Reactions
 from services.feed.rows import now
@@ -69,12 +70,16 @@ class Departures:
         self._comments, self._edits = Comments(pool), Edits(pool)
 
     async def leave(self, account_id: int, password: str, words: Words) -> None:
-        """The member is gone, for everybody and at once. Raises Invalid when it is not their password."""
+        """The member is gone, for everybody and at once.
+
+        Raises Invalid when it is not their password, and LastAdmin.
+        """
         version = await self._accounts.prove(account_id, password)
 
         async def attempt() -> None:
             at = now()
             async with transaction(self._pool) as connection:
+                await give_up_role(connection, account_id, at)
                 held = await QUERIES.lock_account(connection, account_id=account_id, password_version=version)
                 if held is None:
                     raise not_the_password("password")
@@ -132,7 +137,9 @@ class Departures:
         elif departure.words == "remove" and (after := await self._redact(departure)) is not None:
             await self._advance(after, now())
         else:
-            async with acquire(self._pool) as connection:
+            async with transaction(self._pool) as connection:
+                # One more look: a draft may have been on its way when they left.
+                await QUERIES.drop_stories_of(connection, account_id=departure.account_id, now=now())
                 await QUERIES.finish_departure(connection, account_id=departure.account_id)
             log.info("departure_done", account=departure.account_id)
 

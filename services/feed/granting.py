@@ -16,7 +16,7 @@ from services.feed.roles import Role, check
 from services.feed.rows import as_of, now
 from shared.errors import Conflict, NotFound
 from shared.ids import MAX_ID
-from shared.postgres import Pool, acquire, retrying, transaction
+from shared.postgres import Connection, Pool, acquire, retrying, transaction
 from shared.wire import AsOf, Author, encode
 
 
@@ -153,4 +153,24 @@ def _grant(row: asyncpg.Record) -> Grant:
         by=by,
         operator=row["operator"],
         at=row["at"],
+    )
+
+
+async def give_up_role(connection: Connection, account_id: int, at: datetime) -> None:
+    """Who leaves holds no role any more, and that is recorded. Raises LastAdmin."""
+    role: Role = (await QUERIES.role_of(connection, account_id=account_id))["role"]
+    if role == "member":
+        return
+    if role == "admin" and len(await QUERIES.hold_roles(connection, handle="")) == 1:  # holds every admin
+        raise LastAdmin("You are the only admin: make somebody else one first.")
+    await QUERIES.set_role(connection, account_id=account_id, role="member")
+    await QUERIES.record_grant(
+        connection,
+        account_id=account_id,
+        role="member",
+        before=role,
+        origin="member",
+        granted_by=account_id,
+        operator=None,
+        at=at,
     )

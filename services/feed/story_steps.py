@@ -9,7 +9,7 @@ from typing import Literal
 import asyncpg
 
 from services.feed.queries import QUERIES
-from services.feed.roles import State
+from services.feed.roles import State, may_see_story
 from services.feed.rows import now
 from services.feed.story import Step
 from services.feed.telling import tell_one
@@ -31,12 +31,15 @@ async def hold_own(
 ) -> asyncpg.Record:
     """The author's story, held, at this version and in one of these states.
 
-    Raises NotFound, Forbidden, Stale, WrongState.
+    Raises NotFound, also for who may not see it; Forbidden for who may, and did not write it; Stale, WrongState.
     """
     story: asyncpg.Record | None = await QUERIES.lock_story(connection, story_id=story_id)
-    if story is None or (story["author_id"] != author and story["state"] == "draft"):
+    if story is None:
         raise NotFound("There is no such story.")
     if story["author_id"] != author:
+        role = (await QUERIES.role_of(connection, account_id=author))["role"]
+        if not may_see_story(author, role, story["author_id"], story["state"]):
+            raise NotFound("There is no such story.")
         raise Forbidden("Only its author may do that with a story.")
     return _at(story, version, states)
 

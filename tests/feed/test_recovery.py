@@ -126,6 +126,25 @@ async def test_recovery_answers_and_does_the_same_for_every_address(community: C
     ]
 
 
+async def test_who_guesses_with_somebody_s_address_keeps_nobody_from_recovering(serve: Serve) -> None:
+    community = await serve(letters_per_hour=1)
+    bo = await community.member("bobby")
+    for _ in range(3):
+        guessed = await bo.call("PUT", "/v1/me/email", {"address": "ada@post.test", "password": "not the password"})
+        assert faults(guessed) == {("password", "wrong")}
+    asked = await community.http.post("/v1/password/recovery", json={"address": "ada@post.test"})
+    assert asked.status_code == 202
+
+
+async def test_a_right_password_is_no_guess_whatever_else_is_refused(serve: Serve) -> None:
+    community = await serve(sign_in_attempts=2)
+    ada = await community.member("ada")
+    for _ in range(4):
+        refused = await ada.call("POST", "/v1/me/password", {"current": PASSWORD, "password": "password123"})
+        assert faults(refused) == {("password", "common_password")}
+    assert (await sign_in(community, "ada")).status_code == 201
+
+
 async def test_recovery_is_slowed_down_for_known_and_unknown_addresses_alike(serve: Serve) -> None:
     community = await serve(letters_per_hour=2)
     for address in ("Ada@post.test", "ada@post.test"):

@@ -9,7 +9,7 @@ import pytest
 
 from services.commands.admin import ROLES as NAMED_BY_THE_COMMAND
 from services.feed.roles import NEEDS, ROLES, State, may, may_see_story
-from tests.feed.community import Community, made, problem
+from tests.feed.community import PASSWORD, Community, made, problem
 
 
 def test_roles_are_a_ladder_and_the_command_names_the_same() -> None:
@@ -85,6 +85,22 @@ async def test_the_last_admin_stays_one(community: Community) -> None:
     # Whoever came second is no admin any more, or was the last one.
     assert sorted(answer.status_code for answer in answers) in ([204, 403], [204, 409])
     assert await community.owner.fetchval("select count(*) from feed.account where role = 'admin'") == 1
+
+
+async def test_who_leaves_gives_up_their_role_on_record_and_the_last_admin_does_not_leave(community: Community) -> None:
+    ada, bo = await community.give(await community.member(), "admin"), await community.member()
+    leaving = {"password": PASSWORD, "words": "keep"}
+    problem(await ada.call("POST", "/v1/me/deletion", leaving), 409, "last_admin")
+    made(await ada.call("PUT", f"/v1/roles/{bo.handle}", {"role": "admin"}))
+    assert (await ada.call("POST", "/v1/me/deletion", leaving)).status_code == 202
+    line = made(await bo.get("/v1/grants"))["items"][0]
+    assert (line["before"], line["role"], line["account"]["id"], line["by"]["id"]) == (
+        "admin",
+        "member",
+        ada.id,
+        ada.id,
+    )
+    problem(await bo.call("POST", "/v1/me/deletion", leaving), 409, "last_admin")
 
 
 async def test_nobody_can_be_given_a_role_who_is_not_there(community: Community) -> None:

@@ -21,7 +21,7 @@ def expected(call: str, who: str, state: str) -> int:
         return 403
     if call in ("publish", "return") and not staff:
         return 403
-    hidden = not mine and (state == "draft" if staff or call != "read" else True)
+    hidden = not mine and (state == "draft" or not staff)
     if hidden:
         return 404
     if call in ("read",):

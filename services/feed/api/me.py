@@ -1,5 +1,7 @@
 """What a member does to their own account: password, address, sessions, leaving; and the way back in by a letter."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from litestar import Response, delete, get, post, put
@@ -18,11 +20,12 @@ from services.feed.api.bodies import (
 )
 from services.feed.api.doc import BODIES, READS, WRITES, Doc
 from services.feed.api.requests import Ask, Query, body_of, context_of, id_in_path, member_of, viewer
+from services.feed.granting import LastAdmin
 from services.feed.letters import fold
 from services.feed.paging import Newest
 from services.feed.positions import positions
 from services.feed.sessions import Member
-from shared.errors import Busy, Conflict, Invalid, NotFound, NotSignedIn, TooMany
+from shared.errors import Busy, ChorusError, Conflict, Invalid, NotFound, NotSignedIn, TooMany
 from shared.links import LinkEnded
 from shared.wire import encode
 
@@ -45,9 +48,8 @@ async def change_password(request: Ask) -> Response[None]:
     context = context_of(request)
     member = await member_of(request)
     body = await body_of(request, PasswordChange)
-    _guess(request, member)
-    await context.accounts.change_password(member, body.current, body.password)
-    _guessed(request, member)
+    with _guessing(request, member, "current"):
+        await context.accounts.change_password(member, body.current, body.password)
     context.waker.wake()
     return gone()
 
@@ -73,9 +75,13 @@ async def set_email(request: Ask) -> Response[bytes]:
     if body.address is not None:
         _check_mail(request)
         context.limits.letters_to.take(fold(body.address))
-    _guess(request, member)
-    email = await context.addresses.give(member.id, body.address, body.password)
-    _guessed(request, member)
+    try:
+        with _guessing(request, member, "password"):
+            email = await context.addresses.give(member.id, body.address, body.password)
+    except Invalid:
+        if body.address is not None:  # no letter went: a stranger's guesses keep nobody from recovering
+            context.limits.letters_to.give_back(fold(body.address))
+        raise
     return written(encode(email), await positions(context.pool))
 
 
@@ -174,19 +180,20 @@ async def end_other_sessions(request: Ask) -> Response[None]:
 @post(
     "/v1/me/deletion",
     status_code=202,
-    opt={"doc": Doc(body=Leaving, status=202, member=True, errors=(*BODIES, *WRITES, TooMany))},
+    opt={"doc": Doc(body=Leaving, status=202, member=True, errors=(*BODIES, *WRITES, LastAdmin, TooMany))},
 )
 async def delete_account(request: Ask) -> Response[bytes]:
     """Delete your account, for good. Name, password, address and sessions go at once; the rest follows within minutes.
 
     With `words: remove` your posts, comments, photos and reactions go; a post that somebody answered stays, empty,
-    above the answers. With `keep` they stay, by a deleted member. Nobody can take your handle for half a year.
+    above the answers. With `keep` they stay, by a deleted member. Nobody can take your handle for half a year. The only
+    admin has to make somebody else one first.
     """
     context = context_of(request)
     member = await member_of(request)
     body = await body_of(request, Leaving)
-    _guess(request, member)
-    await context.departures.leave(member.id, body.password, body.words)
+    with _guessing(request, member, "password"):
+        await context.departures.leave(member.id, body.password, body.words)
     context.waker.wake()
     return without_cookie(request, accepted())
 
@@ -198,13 +205,24 @@ async def _reader(request: Ask) -> Member:
     return member
 
 
-def _guess(request: Ask, member: Member) -> None:
-    """Whoever has somebody's session may not find out their password by trying: counted like guesses at the door."""
-    context_of(request).limits.sign_ins.take(member.author.handle)
+@contextmanager
+def _guessing(request: Ask, member: Member, field: str) -> Iterator[None]:
+    """Whoever has somebody's session may not find out their password by trying: counted like guesses at the door.
 
-
-def _guessed(request: Ask, member: Member) -> None:
-    context_of(request).limits.sign_ins.give_back(member.author.handle)
+    Only what fails because of the password in `field` stays counted.
+    """
+    guesses, key = context_of(request).limits.sign_ins, member.author.handle
+    guesses.take(key)
+    try:
+        yield
+    except Invalid as refused:
+        if all(fault.field != field for fault in refused.errors):
+            guesses.give_back(key)
+        raise
+    except ChorusError:
+        guesses.give_back(key)
+        raise
+    guesses.give_back(key)
 
 
 def _check_mail(request: Ask) -> None:
