@@ -14,6 +14,7 @@ from services.feed.queries import QUERIES
 from services.feed.rows import now
 from services.feed.sessions import Member
 from services.feed.telling import tell, tell_one
+from services.feed.turns import Turns
 from shared import events
 from shared.errors import Fault, Forbidden, Invalid, NotFound, Stale
 from shared.eventlog.outbox import Draft
@@ -34,6 +35,7 @@ class Comments:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._turns = Turns()
 
     async def page(self, post_id: int, viewer: int | None, after: Oldest | None, limit: int) -> Page:
         """A post's comments, oldest first, deleted ones in their places. Raises NotFound."""
@@ -71,7 +73,7 @@ class Comments:
         """
 
         async def attempt() -> Answer:
-            async with transaction(self._pool) as connection:
+            async with self._turns.at(post_id), transaction(self._pool) as connection:
                 return await _insert(connection, member, post_id, new, key)
 
         return await retrying(lambda: idempotency.answered(self._pool, member.id, key, attempt))

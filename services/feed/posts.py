@@ -19,6 +19,7 @@ from services.feed.paging import Hottest, Keys, Newest, Page, cursor
 from services.feed.queries import QUERIES
 from services.feed.sessions import Member
 from services.feed.telling import note
+from services.feed.turns import Turns
 from shared import events
 from shared.errors import NotFound, NotSignedIn
 from shared.faults import reached
@@ -76,6 +77,7 @@ class Posts:
         self._pool = pool
         self._renderer = renderer
         self._known: set[str] = set()
+        self._turns = Turns()
 
     async def read(self, post_id: int, viewer: int | None) -> Read:
         """One post. Raises NotFound."""
@@ -145,14 +147,15 @@ class Posts:
         """
         found = await words.find(new.kind, new.body)
         places = words.places(new.topics, found)
+        busiest = next(iter(places), member.id)  # the first topic, as a rule: its counts are one row
 
         async def attempt() -> Answer:
             # A topic that is made, or a photo that is attached, must go when the rest does.
             if new.media or not await self._all_known(places):
-                async with transaction(self._pool) as connection:
+                async with self._turns.at(busiest), transaction(self._pool) as connection:
                     await topics.make_missing(connection, {slug: place.tag for slug, place in places.items()})
                     return await _insert(connection, member, new, found, places, key)
-            async with acquire(self._pool) as connection:
+            async with self._turns.at(busiest), acquire(self._pool) as connection:
                 return await _insert(connection, member, new, found, places, key)
 
         return await retrying(lambda: idempotency.answered(self._pool, member.id, key, attempt))

@@ -9,6 +9,7 @@ from services.feed.posts import Read, hot
 from services.feed.queries import QUERIES
 from services.feed.rows import now
 from services.feed.telling import tell
+from services.feed.turns import Turns
 from shared import events
 from shared.errors import NotFound
 from shared.eventlog.outbox import Draft
@@ -21,12 +22,13 @@ class Reactions:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._turns = Turns()
 
     async def to_post(self, post_id: int, account_id: int, kind: str | None) -> Read:
         """The post, with the member's reaction being `kind` (None: none). Raises NotFound."""
 
         async def attempt() -> Read:
-            async with transaction(self._pool) as connection:
+            async with self._turns.at(post_id), transaction(self._pool) as connection:
                 await _react_to_post(connection, post_id, account_id, kind)
                 return await posts.read_for(connection, post_id, account_id)
 
@@ -36,7 +38,7 @@ class Reactions:
         """The comment, with the member's reaction being `kind` (None: none). Raises NotFound."""
 
         async def attempt() -> Read:
-            async with transaction(self._pool) as connection:
+            async with self._turns.at(comment_id), transaction(self._pool) as connection:
                 await _react_to_comment(connection, comment_id, account_id, kind)
                 return await comments.read_for(connection, comment_id, account_id)
 

@@ -10,6 +10,7 @@ from services.feed.paging import MostFollowed, Page, cursor
 from services.feed.queries import QUERIES
 from services.feed.rows import now
 from services.feed.telling import tell, tell_one
+from services.feed.turns import Turns
 from shared import events
 from shared.errors import NotFound
 from shared.eventlog.outbox import Draft
@@ -29,6 +30,7 @@ class Topics:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._turns = Turns()
 
     async def read(self, slug: str, viewer: int | None) -> Header:
         """One header. Raises NotFound."""
@@ -66,7 +68,7 @@ class Topics:
         """The member follows the topic; repeating it changes nothing and tells nobody. Raises NotFound."""
 
         async def attempt() -> Header:
-            async with transaction(self._pool) as connection:
+            async with self._turns.at(slug), transaction(self._pool) as connection:
                 await _hold(connection, slug)
                 joined = await QUERIES.join_topic(connection, account_id=account_id, topic=slug, now=now())
                 if joined is not None:
@@ -79,7 +81,7 @@ class Topics:
         """The member no longer follows the topic; repeating it changes nothing. Raises NotFound."""
 
         async def attempt() -> None:
-            async with transaction(self._pool) as connection:
+            async with self._turns.at(slug), transaction(self._pool) as connection:
                 await _hold(connection, slug)
                 if await QUERIES.leave_topic(connection, account_id=account_id, topic=slug) is not None:
                     await _moved(connection, slug, account_id, joined=False)

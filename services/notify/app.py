@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from litestar import Litestar, Request, Router, get
+from litestar import Litestar, Request, Response, Router, get
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -32,6 +32,7 @@ from services.notify.live.generation import Generation
 from services.notify.live.home import queries as live_queries
 from services.notify.settings import NotifySettings
 from shared.background import OnFatal, running
+from shared.docs import HEADERS, calls_page, errors_page
 from shared.errors import NotFound
 from shared.eventlog.waker import Waker
 from shared.postgres import POSTGRES_AWAY, Pool, acquire, open_pool
@@ -44,6 +45,7 @@ log = get_logger(__name__)
 START_TIMEOUT = 30.0
 """Seconds that a start waits for Postgres before it gives up, loudly."""
 LIVE_PATH = "/v1/live"
+_HTML = "text/html; charset=utf-8"
 
 
 def _not_found(request: Request[Any, Any, Any]) -> None:
@@ -65,6 +67,20 @@ _OPENAPI = OpenAPIConfig(
 def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """The document at the place where the feed has its own."""
     return completed(request.app.openapi_schema.to_schema(), read=ReadRequest)
+
+
+@get("/docs", include_in_schema=False, sync_to_thread=False)
+def docs(request: Request[Any, Any, Any]) -> Response[str]:
+    """The inbox's calls for people."""
+    document = completed(request.app.openapi_schema.to_schema(), read=ReadRequest)
+    besides = "The live contract: <a href='asyncapi.json'>asyncapi.json</a>. The feed has documentation of its own."
+    return Response(calls_page(document, "The inbox's calls", besides), headers=dict(HEADERS), media_type=_HTML)
+
+
+@get("/docs/errors", include_in_schema=False, sync_to_thread=False)
+def docs_errors() -> Response[str]:
+    """The errors that notify knows, where its problem documents say."""
+    return Response(errors_page(), headers=dict(HEADERS), media_type=_HTML)
 
 
 @get("/asyncapi.json", include_in_schema=False, sync_to_thread=False)
@@ -128,7 +144,7 @@ class Notify:
 
     def _litestar(self) -> Litestar:
         return Litestar(
-            route_handlers=[*inbox_routes, openapi, asyncapi_document, *health_routes(self.broken)],
+            route_handlers=[*inbox_routes, openapi, docs, docs_errors, asyncapi_document, *health_routes(self.broken)],
             lifespan=[self._lifespan],
             exception_handlers=EXCEPTION_HANDLERS,
             cors_config=cors(self.settings),

@@ -159,6 +159,7 @@ async def test_the_proxy_gives_one_origin_and_tells_the_true_address(services: A
             assert (await http.get("/asyncapi.json")).json()["asyncapi"].startswith("3.")
             assert "/v1/notifications" in (await http.get("/notify/openapi.json")).json()["paths"]
             assert "/v1/posts" in (await http.get("/openapi.json")).json()["paths"]
+            assert "listNotifications" in (await http.get("/notify/docs")).text
             assert (await http.get("/v1/notifications")).status_code == 401
             assert (await http.get("/healthz")).status_code == 200
             for ours in ("/metrics", "/readyz", "/metrics/", "/readyz/", "//metrics", "/notify/metrics"):

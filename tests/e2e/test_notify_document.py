@@ -1,6 +1,7 @@
 """Notify's OpenAPI document: every call with its body and examples, and no request made of it breaks anything."""
 
 import contextlib
+import re
 from typing import Any
 
 import httpx
@@ -36,6 +37,10 @@ def test_the_inbox_is_documented_and_nothing_made_of_that_breaks_it(services: St
             asked = operation.get("requestBody", {}).get("content", {}).get("application/json")
             if asked is not None:
                 validate(document, asked["schema"], asked["example"])
+    pages = [httpx.get(f"{services.notify.url}/docs{more}", timeout=20).text for more in ("", "/errors")]
+    assert all(name in pages[0] for name in ("listNotifications", "readNotifications", "&quot;not_signed_in&quot;"))
+    assert 'id="not_signed_in"' in pages[1]
+    assert not any(re.search(r"<script|(src|href)=[\"']?(\w+:|//)", page) for page in pages)
     assert fuzz(services.notify.url, document, token) > 2 * EXAMPLES
 
 

@@ -8,17 +8,15 @@ from services.feed import images, paging, text
 from services.feed.api import bodies
 from services.feed.api.answers import read_answer
 from services.feed.api.doc import Configuration, Doc, FeedLimits
-from services.feed.api.docs import calls_page, errors_page
 from services.feed.api.openapi import document
 from services.feed.api.requests import Ask, context_of
 from services.feed.markdown import STORY_LENGTH
 from services.feed.positions import positions
+from shared.docs import HEADERS, calls_page, errors_page
 from shared.wire import encode
 
-_PAGE = {
-    "Cache-Control": "no-cache",
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
-}
+_BESIDES = """The inbox's calls stand at <code>/docs</code> of notify (<code>/notify/docs</code> where a proxy gives one
+origin), the live contract at its <code>/asyncapi.json</code>, for machines."""
 
 
 @get("/v1/config", opt={"doc": Doc(answer=Configuration, conditional=True)})
@@ -75,11 +73,15 @@ def docs_routes() -> list[Any]:
 
     @get("/docs", sync_to_thread=False)
     def calls(request: Ask) -> Response[str]:
-        return Response(calls_page(made(request)), headers=dict(_PAGE), media_type="text/html; charset=utf-8")
+        return Response(
+            calls_page(made(request), "The feed's calls", _BESIDES),
+            headers=dict(HEADERS),
+            media_type="text/html; charset=utf-8",
+        )
 
     @get("/docs/errors", sync_to_thread=False)
     def problems(request: Ask) -> Response[str]:
-        return Response(errors_page(), headers=dict(_PAGE), media_type="text/html; charset=utf-8")
+        return Response(errors_page(), headers=dict(HEADERS), media_type="text/html; charset=utf-8")
 
     return [openapi, calls, problems]
 

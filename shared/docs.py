@@ -6,18 +6,23 @@ from typing import Any
 
 from shared.errors import all_errors
 
+HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+}
+"""What these pages are sent with."""
 
-def calls_page(document: dict[str, Any]) -> str:
-    """Every call with what it takes, what it answers, and how it can fail."""
+
+def calls_page(document: dict[str, Any], title: str, besides: str) -> str:
+    """Every call with what it takes, what it answers, and how it can fail; `besides`, HTML, says where the rest is."""
     sections = [
         _call(method.upper(), path, operation)
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
     ]
-    lead = f"<p>{escape(document['info']['description'])}</p>"
-    lead += '<p>The same for machines: <a href="/openapi.json">openapi.json</a>. <a href="/docs/errors">Errors</a>. '
-    lead += "The live contract for machines: <code>/asyncapi.json</code> of notify.</p>"
-    return _page("The feed's calls", lead + "".join(sections))
+    lead = f"<p>{escape(document['info'].get('description', ''))}</p>"
+    lead += '<p>The same for machines: <a href="openapi.json">openapi.json</a>. <a href="docs/errors">Errors</a>. '
+    return _page(title, f"{lead}{besides}</p>" + "".join(sections))
 
 
 def errors_page() -> str:
@@ -35,8 +40,8 @@ def errors_page() -> str:
 
 def _call(method: str, path: str, operation: dict[str, Any]) -> str:
     parameters = "".join(
-        f"<li><code>{escape(each['name'])}</code> ({each['in']}): {escape(each['description'])}</li>"
-        for each in operation["parameters"]
+        f"<li><code>{escape(each['name'])}</code> ({each['in']}): {escape(each.get('description', ''))}</li>"
+        for each in operation.get("parameters", ())
     )
     body = operation.get("requestBody", {}).get("content", {})
     taken = "".join(
@@ -51,16 +56,20 @@ def _call(method: str, path: str, operation: dict[str, Any]) -> str:
 
 def _answer(status: str, answer: dict[str, Any]) -> str:
     shapes = "".join(f" {_shape(content['schema'])}" for content in answer.get("content", {}).values())
-    if status >= "300":
-        return f"<li>{status}: {escape(answer['description'])}</li>"
     examples = "".join(map(_example, answer.get("content", {}).values()))
+    if status >= "300":
+        shown = examples and f"<details><summary>What is answered</summary>{examples}</details>"
+        return f"<li>{status}: {escape(answer['description'])}{shown}</li>"
     return f"<li>{status}: {escape(answer['description'])}{shapes}{examples}</li>"
 
 
 def _example(content: dict[str, Any]) -> str:
-    if "example" not in content:
-        return ""
-    return f"<pre><code>{escape(json.dumps(content['example'], indent=2, ensure_ascii=False))}</code></pre>"
+    """Its example, or each of its named ones."""
+    shown = [content["example"]] if "example" in content else []
+    shown += [each["value"] for each in content.get("examples", {}).values()]
+    return "".join(
+        f"<pre><code>{escape(json.dumps(value, indent=2, ensure_ascii=False))}</code></pre>" for value in shown
+    )
 
 
 def _shape(schema: dict[str, Any]) -> str:
