@@ -78,14 +78,16 @@ def _searching(retries: int) -> dict[str, Any]:
 
 def _parts(scheme: str, rest: str, port: int) -> tuple[list[tuple[str, int]], dict[str, Any], str]:
     """Servers as (host, port), redis-py's options, and the path."""
-    parts = urlsplit(f"redis://{rest}")
-    who, _, hosts = parts.netloc.rpartition("@")
-    options: dict[str, Any] = {**parse_url(f"redis://{f'{who}@' if who else ''}nobody?{parts.query}")}
+    # By hand: urlsplit takes one host, and newer Pythons refuse several of which one is an IPv6 address.
+    place, _, query = rest.partition("?")
+    netloc, _, path = place.partition("/")
+    who, _, hosts = netloc.rpartition("@")
+    options: dict[str, Any] = {**parse_url(f"redis://{f'{who}@' if who else ''}nobody?{query}")}
     options.pop("host")
     if scheme.startswith("rediss"):
         options["ssl"] = True
     found = [urlsplit(f"redis://{host}") for host in hosts.split(",") if host]
-    return [(each.hostname or "", each.port or port) for each in found], options, unquote(parts.path.strip("/"))
+    return [(each.hostname or "", each.port or port) for each in found], options, unquote(path.strip("/"))
 
 
 class _Master(Redis):

@@ -50,7 +50,11 @@ def check_out(commit: str, folder: Path) -> None:
         ["git", "archive", "--format=tar", commit, "shared", "services"], cwd=ROOT, capture_output=True, check=True
     ).stdout
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
-        tar.extractall(folder, filter="data")
+        # Pythons before 3.11.4 know no filters; it is our own code either way.
+        if hasattr(tarfile, "data_filter"):
+            tar.extractall(folder, filter="data")
+        else:
+            tar.extractall(folder)
 
 
 def record(commit: str) -> Release:
