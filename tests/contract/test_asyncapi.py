@@ -8,19 +8,13 @@ import jsonschema_rs
 import msgspec
 import pytest
 
-from services.notify import asyncapi
 from services.notify.live import frames
+from tests.contract.documented import DOCUMENT, frame_problems, problems
 
 TEXT = Path(frames.__file__).with_name("PROTOCOL.md").read_text()
 EXAMPLES: list[str] = re.findall(r"```json (?:client|server)\n(.*?)\n```", TEXT, re.S)
 GOLDEN: dict[str, Any] = msgspec.json.decode(Path(__file__).with_name("events.json").read_bytes())
 SCHEMA = Path(__file__).with_name("vendor") / "asyncapi-3.0.0.json"
-DOCUMENT = asyncapi.document("wss://community.example/v1/live")
-
-
-def problems(schema: dict[str, Any], instance: object) -> list[str]:
-    whole = {**schema, "components": DOCUMENT["components"]}
-    return [error.message for error in jsonschema_rs.validator_for(whole).iter_errors(instance)]
 
 
 def test_the_document_is_valid_asyncapi() -> None:
@@ -30,15 +24,14 @@ def test_the_document_is_valid_asyncapi() -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: msgspec.json.decode(example)["type"])
 def test_every_example_of_the_protocol_is_what_its_schema_says(example: str) -> None:
-    said = msgspec.json.decode(example)
-    assert problems(DOCUMENT["components"]["messages"][said["type"]]["payload"], said) == []
+    assert frame_problems(msgspec.json.decode(example)) == []
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden["type"])
 def test_every_event_is_what_its_schema_says(golden: dict[str, Any]) -> None:
     event = {"type": golden["type"], "id": "8123", "at": "2026-11-23T09:30:00.123Z", **golden["payload"]}
     frame = {"type": "event", "channel": "post:100", "log": 0, "prev": 1, "seq": 2, "event": event}
-    assert problems(DOCUMENT["components"]["messages"]["event"]["payload"], frame) == []
+    assert frame_problems(frame) == []
 
 
 def test_a_frame_that_is_not_what_its_type_says_is_refused() -> None:

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from shared.events import KINDS
+from tests.contract.documented import frame_problems
 from tests.e2e.fold import Json, Page
 from tests.e2e.people import Member
 from tests.live_client import Cursor, LiveClient
@@ -154,6 +155,7 @@ async def _folds(services: Stack, database: Database, number: int, name: str) ->
             await client.until(partial(_came_true, page, after, kinds, seen))
         assert page.compared() == after.compared(), name
         assert kinds <= set(seen), f"{name}: saw only {seen}"
+        assert [fault for frame in client.frames for fault in frame_problems(frame)] == [], name
 
 
 def _all_reached(client: LiveClient, seq: int) -> bool:

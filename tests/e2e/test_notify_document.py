@@ -4,6 +4,7 @@ import contextlib
 import re
 from typing import Any
 
+import asyncpg
 import httpx
 import hypothesis
 import jsonschema_rs
@@ -11,6 +12,7 @@ import schemathesis
 from hypothesis import HealthCheck
 
 from tests.e2e.people import PASSWORD
+from tests.servers import Database, at_once
 from tests.stack import Stack
 
 EXAMPLES = 15
@@ -20,7 +22,7 @@ def validate(document: dict[str, Any], schema: dict[str, Any], value: Any) -> No
     jsonschema_rs.validator_for({**schema, "components": document["components"]}).validate(value)
 
 
-def test_the_inbox_is_documented_and_nothing_made_of_that_breaks_it(services: Stack) -> None:
+def test_the_inbox_is_documented_and_nothing_made_of_that_breaks_it(services: Stack, database: Database) -> None:
     body = {"handle": "ada", "display_name": "Ada", "password": PASSWORD}
     token = httpx.post(f"{services.url}/v1/accounts", json=body, timeout=20).json()["token"]
     document = httpx.get(f"{services.notify.url}/openapi.json", timeout=20).json()
@@ -41,7 +43,20 @@ def test_the_inbox_is_documented_and_nothing_made_of_that_breaks_it(services: St
     assert all(name in pages[0] for name in ("listNotifications", "readNotifications", "&quot;not_signed_in&quot;"))
     assert 'id="not_signed_in"' in pages[1]
     assert not any(re.search(r"<script|(src|href)=[\"']?(\w+:|//)", page) for page in pages)
+    before = at_once(rows(database))
     assert fuzz(services.notify.url, document, token) > 2 * EXAMPLES
+    assert at_once(rows(database)) == before  # an empty inbox: there is nothing that any of it may have written
+
+
+async def rows(database: Database) -> dict[str, int]:
+    """How many rows each of notify's tables has, and the log."""
+    connection = await asyncpg.connect(database.url_direct)
+    try:
+        tables = await connection.fetch("select tablename from pg_tables where schemaname = 'notify' order by 1")
+        names = ["eventlog.event", *(f"notify.{row['tablename']}" for row in tables)]
+        return {name: await connection.fetchval(f"select count(*) from {name}") for name in names}
+    finally:
+        await connection.close()
 
 
 def fuzz(url: str, document: dict[str, Any], token: str) -> int:
