@@ -83,12 +83,29 @@ def test_photos_and_what_was_said_of_them_outlive_a_reload(services: Stack, chro
         page = ada.open(TOPIC)
         page.get_by_role("button", name="What's on your mind?").click()
         page.get_by_label("Add photos").set_input_files(tmp_path / "lamp.png")
-        page.get_by_label("What does photo 1 show?").fill("A lamp, described at length")
+        described = page.get_by_label("What does photo 1 show?")
+        described.fill("A lamp, described")
+        # As soon as the photo itself is kept: words typed right before one leaves are kept all the same.
+        page.wait_for_function(KEPT)
+        page.evaluate(LEFT_TOO_SOON)
+        described.fill("A lamp, described at length")
         page.reload()
         expect(page.get_by_label("What does photo 1 show?")).to_have_value("A lamp, described at length")
         page.get_by_label("What's on your mind?").fill("With a picture.")
         page.get_by_role("button", name="Post to").click()
         expect(ada.card("With a picture.").locator("img")).to_have_attribute("alt", "A lamp, described at length")
+
+
+LEFT_TOO_SOON = """Object.defineProperty(
+  IDBObjectStore.prototype, "put", { value() { return this.transaction.abort() ?? {}; } })"""
+KEPT = """() => new Promise((resolve) => {
+  const opening = indexedDB.open("chorus.drafts", 1);
+  opening.onsuccess = () => {
+    const asked = opening.result.transaction("photos").objectStore("photos").getAll();
+    asked.onsuccess = () => resolve(asked.result.some((photos) => photos[0].alt === "A lamp, described"));
+    opening.result.close();
+  };
+})"""
 
 
 def write(page: Page, words: str) -> None:

@@ -56,13 +56,19 @@ export function keyFor(sent, body) {
 /** Photos chosen but not posted, with their descriptions: [{file, alt, sent}]. */
 export async function loadPhotos(place) {
   const name = nameOf(place);
-  return (await inStore("readonly", (store) => store.get(name))) ?? [];
+  const kept = (await inStore("readonly", (store) => store.get(name))) ?? [];
+  const { alts } = load(saidOf(place));
+  return alts?.length === kept.length ? kept.map((photo, n) => ({ ...photo, alt: alts[n] })) : kept;
 }
+
+// What photos show is kept like other words too: a page that is left at once leaves no time for the photos' own store.
+const saidOf = (place) => `${place} photos`;
 
 /** Keep them, as far as the browser lets us; none: forget them. */
 export async function keepPhotos(place, photos) {
   const name = nameOf(place);
   const kept = photos.map(({ file, alt, sent }) => ({ file, alt, sent }));
+  keep(saidOf(place), kept.length ? { alts: kept.map(({ alt }) => alt) } : {});
   await inStore("readwrite", (store) => (kept.length ? store.put(kept, name) : store.delete(name)));
 }
 
