@@ -21,6 +21,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from services.embedded import Child
+
 IMPORTED = (
     "services.commands.feed",
     "services.commands.notify",
@@ -35,24 +37,28 @@ IMPORTED = (
 _DIE_WITH_PARENT = 1  # prctl's PR_SET_PDEATHSIG
 
 
-class Fork:
-    """One running command; what services.embedded's Child is for a program."""
+class Fork(Child):
+    """One running command: a Child that is no program of its own, and whose parent is asked what became of it."""
 
     def __init__(self, arguments: list[str], *, env: Mapping[str, str], output: Path) -> None:
-        self.pid: int = _ask(arguments=arguments, env=dict(env), output=str(output))
+        self._pid: int = _ask(arguments=arguments, env=dict(env), output=str(output))
         self._code: int | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._pid
 
     @property
     def exit_code(self) -> int | None:
         """None while it runs; negative: the signal that ended it."""
         if self._code is None:
-            self._code = _ask(ended=self.pid)
+            self._code = _ask(ended=self._pid)
         return self._code
 
     def send(self, number: int) -> None:
         """Send a signal; to one that is gone: nothing happens."""
         if self.exit_code is None:
-            os.kill(self.pid, number)  # not waited for yet, so the number is still its own
+            os.kill(self._pid, number)  # not waited for yet, so the number is still its own
 
     def wait(self, seconds: float) -> bool:
         """Whether it ended within `seconds`."""
@@ -60,16 +66,6 @@ class Fork:
         while self.exit_code is None and time.monotonic() < deadline:
             time.sleep(0.01)
         return self.exit_code is not None
-
-    def end(self, *steps: tuple[int, float]) -> None:
-        """Send each signal in turn, each with seconds to obey; SIGKILL after the last. Twice is safe."""
-        for number, seconds in steps:
-            self.send(signal.SIGCONT)
-            self.send(number)
-            if self.wait(seconds):
-                return
-        self.send(signal.SIGKILL)
-        self.wait(5)
 
 
 @cache

@@ -32,7 +32,7 @@ class Service:
         self.log = log
         self._command = [command]
         self._env = dict(env)
-        self._child: Child | Fork | None = None
+        self._child: Child | None = None
 
     @property
     def live_url(self) -> str:

@@ -79,7 +79,7 @@ class Departures:
         async def attempt() -> None:
             at = now()
             async with transaction(self._pool) as connection:
-                await give_up_role(connection, account_id, at)
+                await give_up_role(connection, account_id)
                 held = await QUERIES.lock_account(connection, account_id=account_id, password_version=version)
                 if held is None:
                     raise not_the_password("password")

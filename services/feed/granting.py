@@ -92,17 +92,7 @@ class Roles:
                     return Holder(account=account, role=role)
                 if by is not None and member["role"] == "admin" and sum(row["role"] == "admin" for row in held) == 1:
                     raise LastAdmin(f"{handle} is the only admin.")
-                await QUERIES.set_role(connection, account_id=member["id"], role=role)
-                await QUERIES.record_grant(
-                    connection,
-                    account_id=member["id"],
-                    role=role,
-                    before=member["role"],
-                    origin="command" if by is None else "member",
-                    granted_by=by,
-                    operator=operator,
-                    at=now(),
-                )
+                await change_role(connection, member["id"], member["role"], role, by=by, operator=operator)
                 return Holder(account=account, role=role)
 
         return await retrying(attempt)
@@ -156,21 +146,28 @@ def _grant(row: asyncpg.Record) -> Grant:
     )
 
 
-async def give_up_role(connection: Connection, account_id: int, at: datetime) -> None:
+async def give_up_role(connection: Connection, account_id: int) -> None:
     """Who leaves holds no role any more, and that is recorded. Raises LastAdmin."""
     role: Role = (await QUERIES.role_of(connection, account_id=account_id))["role"]
     if role == "member":
         return
     if role == "admin" and len(await QUERIES.hold_roles(connection, handle="")) == 1:  # holds every admin
         raise LastAdmin("You are the only admin: make somebody else one first.")
-    await QUERIES.set_role(connection, account_id=account_id, role="member")
+    await change_role(connection, account_id, role, "member", by=account_id, operator=None)
+
+
+async def change_role(
+    connection: Connection, account_id: int, before: Role, role: Role, *, by: int | None, operator: str | None
+) -> None:
+    """The one way in which somebody's role changes: on record. `by` None: a command of `operator` does it."""
+    await QUERIES.set_role(connection, account_id=account_id, role=role)
     await QUERIES.record_grant(
         connection,
         account_id=account_id,
-        role="member",
-        before=role,
-        origin="member",
-        granted_by=account_id,
-        operator=None,
-        at=at,
+        role=role,
+        before=before,
+        origin="command" if by is None else "member",
+        granted_by=by,
+        operator=operator,
+        at=now(),
     )

@@ -63,18 +63,23 @@ _OPENAPI = OpenAPIConfig(
 )
 
 
+def _document(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    return completed(request.app.openapi_schema.to_schema(), read=ReadRequest)
+
+
 @get("/openapi.json", include_in_schema=False, sync_to_thread=False)
 def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """The document at the place where the feed has its own."""
-    return completed(request.app.openapi_schema.to_schema(), read=ReadRequest)
+    return _document(request)
 
 
 @get("/docs", include_in_schema=False, sync_to_thread=False)
 def docs(request: Request[Any, Any, Any]) -> Response[str]:
     """The inbox's calls for people."""
-    document = completed(request.app.openapi_schema.to_schema(), read=ReadRequest)
     besides = "The live contract: <a href='asyncapi.json'>asyncapi.json</a>. The feed has documentation of its own."
-    return Response(calls_page(document, "The inbox's calls", besides), headers=dict(HEADERS), media_type=_HTML)
+    return Response(
+        calls_page(_document(request), "The inbox's calls", besides), headers=dict(HEADERS), media_type=_HTML
+    )
 
 
 @get("/docs/errors", include_in_schema=False, sync_to_thread=False)

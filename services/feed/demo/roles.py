@@ -1,5 +1,6 @@
 """Who does what in the demo community, and a story that waits for its moderator: what an archive can't bear."""
 
+from services.feed.granting import change_role
 from services.feed.queries import QUERIES
 from services.feed.roles import Role
 from services.feed.rows import now
@@ -41,17 +42,7 @@ async def settle(connection: Connection, members: dict[str, int]) -> None:
     """The demo's members, by handle, have their roles, recorded as a command's; one of their stories is in review."""
     for handle, role in ROLES.items():
         if handle in members:
-            await QUERIES.set_role(connection, account_id=members[handle], role=role)
-            await QUERIES.record_grant(
-                connection,
-                account_id=members[handle],
-                role=role,
-                before="member",
-                origin="command",
-                granted_by=None,
-                operator="chorus demo",
-                at=now(),
-            )
+            await change_role(connection, members[handle], "member", role, by=None, operator="chorus demo")
     if WAITS_BY not in members:
         return
     story_id, author = new_id(), members[WAITS_BY]
