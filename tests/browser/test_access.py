@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
-from tests.browser.readers import PASSWORD, Reader, reader
+from tests.browser.readers import CUT, PASSWORD, Reader, reader
 from tests.stack import Stack
 
 AXE = (Path(__file__).parent / "vendor/axe.min.js").read_text()
@@ -154,3 +154,46 @@ def test_a_guest_reads_live_and_is_asked_to_sign_in_only_to_write(services: Stac
         expect(dialog).to_contain_text("Sign in to join.")
         dialog.get_by_role("button", name="Close").click()
         expect(page.get_by_role("button", name="Join the conversation")).to_be_focused()
+
+
+# The words that lie under what matches `over`.
+COVERED = """(over) => {
+  const top = document.querySelector(over).getBoundingClientRect();
+  const walk = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walk.nextNode()) {
+    const range = document.createRange();
+    range.selectNodeContents(walk.currentNode);
+    const box = range.getBoundingClientRect();
+    const apart = box.bottom <= top.top || box.top >= top.bottom || box.right <= top.left || box.left >= top.right;
+    if (box.width > 1 && !apart && !walk.currentNode.parentElement.closest(over)) found.push(walk.currentNode.data);
+  }
+  return found;
+}"""
+
+
+def test_on_a_phone_neither_a_cut_nor_news_moves_the_page_or_covers_words(services: Stack, chromium: Browser) -> None:
+    with reader(chromium, services.url, "Ada", width=320) as ada, reader(chromium, services.url, "Bo") as bo:
+        ada.allowed.append(CUT)
+        bo.post("The first lamp is lit.", "lamplight")
+        sockets: list[WebSocketRoute] = []
+
+        def through(socket: WebSocketRoute) -> None:
+            socket.connect_to_server()
+            sockets.append(socket)
+
+        ada.page.route_web_socket("**/v1/live", through)
+        page = ada.open("/topics/lamplight")
+        before = page.locator("h1").bounding_box()
+        bo.post("And the second.", "lamplight")
+        expect(page.locator(".pill")).to_be_visible()
+        assert page.evaluate(COVERED, ".pill") == []
+        ada.context.set_offline(True)
+        sockets[-1].close(code=4000)
+        expect(page.locator(".live")).to_contain_text("Offline")
+        assert page.locator("h1").bounding_box() == before
+        # The line box of a heading begins above its letters; this is less than what lies above them.
+        strip = page.locator(".live").bounding_box()
+        assert strip
+        assert before
+        assert strip["y"] + strip["height"] <= before["y"] + 4

@@ -78,7 +78,7 @@ export default function EditPost({ post, onclose }) {
     <${Kept} busy=${busy} media=${post.media.filter(({ id }) => draft.media.includes(id))} drop=${(gone) => set({ media: draft.media.filter((id) => id !== gone) })} />
     <${Choosing} busy=${busy} photos=${photos} setPhotos=${(next) => { setPhotos(next); set({}); }} beside=${draft.media.length} most=${config.value?.limits?.media ?? 10} />
     <${Field} label="Content warning, if one is needed" value=${draft.content_warning} maxlength="200" readonly=${busy} oninput=${(content_warning) => set({ content_warning })} />
-    ${theirs && html`<${Conflict} what="post" theirs=${sides(theirs, theirs.topics)} yours=${sides(draft, topics)} busy=${busy} onmine=${(event) => save(event, theirs.version)} ontheirs=${leave} />`}
+    ${theirs && html`<${Conflict} what="post" theirs=${sides(theirs, askedOf(theirs))} yours=${sides(draft, topics)} busy=${busy} onmine=${(event) => save(event, theirs.version)} ontheirs=${leave} />`}
     <${Trouble} problem=${problem}>We couldn't save this. It's kept here: try again.<//>
     ${!theirs && html`<div class="row end"><button class="quiet" type="button" disabled=${busy} onClick=${() => discard.ask(!untouched)}>Cancel</button><button class="primary" disabled=${!ready}>Save changes</button></div>`}
     ${discard.question}

@@ -40,7 +40,7 @@ export function Comment({ comment, to }) {
   const conflict = (body) => theirs && html`<${Conflict} what="comment" theirs=${[["Words", theirs.body]]} yours=${[["Words", body]]}
     onmine=${(event) => event.currentTarget.form.requestSubmit()} ontheirs=${() => { forget(PLACES(id)[0]); done(); }} />`;
   return html`<article class="comment" aria-labelledby=${`by-${id} at-${id}`} data-comment=${id}>
-    <div class="by"><${Face} name=${author.display_name} /><div><b dir="auto" id=${`by-${id}`}>${author.display_name}</b> <span class="when"><${Time} at=${comment.created_at} id=${`at-${id}`} />${comment.edited_at && " · edited"}</span>${to && html` <span class="to">to <span dir="auto">${to}</span></span>`}</div>
+    <div class="by"><${Face} name=${author.display_name} /><div><b dir="auto" id=${`by-${id}`}>${author.display_name}</b>\u00a0· <span class="when"><${Time} at=${comment.created_at} id=${`at-${id}`} />${comment.edited_at && " · edited"}</span>${to && html` <span class="to">to <span dir="auto">${to}</span></span>`}</div>
       ${own && html`<${Menu} label="Edit or delete this comment">${(close) => html`
         <button type="button" onClick=${() => { close(); setDoing("edit"); }}>Edit</button>
         <button type="button" onClick=${() => { close(); setDoing("delete"); }}>Delete</button>`}<//>`}</div>

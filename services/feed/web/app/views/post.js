@@ -62,7 +62,7 @@ function Byline({ post, onedit }) {
   const { busy, problem, run } = useAction();
   return html`<div class="by">
     <${Face} name=${post.author.display_name} />
-    <div><b dir="auto" id=${`by-${post.id}`}>${post.author.display_name}</b> <span class="when"><a href=${postPath(post.id)}><${Time} at=${post.created_at} id=${`at-${post.id}`} /></a>${post.edited_at && html` · edited`}${post.kind === "story" && html` · story`}</span></div>
+    <div><b dir="auto" id=${`by-${post.id}`}>${post.author.display_name}</b>\u00a0· <span class="when"><a href=${postPath(post.id)}><${Time} at=${post.created_at} id=${`at-${post.id}`} /></a>${post.edited_at && html` · edited`}${post.kind === "story" && html` · story`}</span></div>
     ${own && html`<${Menu} label="Edit or delete this post">${(close) => html`
       <button type="button" onClick=${() => { close(); onedit(); }}>Edit</button>
       <button type="button" onClick=${() => { close(); setAsking(true); }}>Delete</button>`}<//>`}

@@ -90,7 +90,7 @@ const DID = { submitted: "handed it in", withdrawn: "took it back", returned: "s
 function Steps({ steps }) {
   if (!steps.length) return null;
   return html`<ol class="steps" aria-label="What happened so far">${steps.map((done) => html`<li key=${done.at}>
-    <div class="by"><${Face} name=${done.by.display_name} /><div><b dir="auto">${done.by.display_name}</b> ${DID[done.step]} <span class="when"><${Time} at=${done.at} /></span></div></div>
+    <div class="by"><${Face} name=${done.by.display_name} /><div><b dir="auto">${done.by.display_name}</b> ${DID[done.step]}\u00a0· <span class="when"><${Time} at=${done.at} /></span></div></div>
     ${done.note && html`<blockquote class="body" dir="auto">${done.note}</blockquote>`}
   </li>`)}</ol>`;
 }
