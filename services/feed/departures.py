@@ -87,8 +87,8 @@ class Departures:
                 await QUERIES.leave(
                     connection, account_id=account_id, handle=handle_of(account_id), display_name=NAME, now=at
                 )
-                await QUERIES.drop_email(connection, account_id=account_id)
                 await QUERIES.drop_letters_of(connection, account_id=account_id)
+                await QUERIES.drop_email(connection, account_id=account_id)
                 await QUERIES.drop_answers_of(connection, account_id=account_id)
                 await QUERIES.drop_stories_of(connection, account_id=account_id, now=at)
                 await QUERIES.begin_departure(connection, account_id=account_id, words=words, now=at)
@@ -138,8 +138,9 @@ class Departures:
             await self._advance(after, now())
         else:
             async with transaction(self._pool) as connection:
-                # One more look: a draft may have been on its way when they left.
+                # One more look: a draft, or the answer to a request, may have been on its way when they left.
                 await QUERIES.drop_stories_of(connection, account_id=departure.account_id, now=now())
+                await QUERIES.drop_answers_of(connection, account_id=departure.account_id)
                 await QUERIES.finish_departure(connection, account_id=departure.account_id)
             log.info("departure_done", account=departure.account_id)
 
@@ -176,6 +177,7 @@ class Departures:
                 return departure
         async with transaction(self._pool) as connection:
             await QUERIES.scrub_comments(connection, account_id=who, now=now())
+            await QUERIES.scrub_notes(connection, account_id=who)
             await QUERIES.drop_unattached_media(connection, account_id=who, now=now())
         return None
 

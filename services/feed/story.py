@@ -35,7 +35,10 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a story's way. `version` is the story's; of an edit, the post's. `note` is a moderator's."""
+    """One step of a story's way. `version` is the story's; of an edit, the post's.
+
+    `note` is a moderator's; null when they left and took their words along.
+    """
 
     step: Step
     by: Author

@@ -14,6 +14,7 @@ from services.feed.passwords import Passwords
 from shared import clock
 from shared.postgres import Pool, open_pool
 from tests.feed.community import PASSWORD, Community, Member, faults, made, problem
+from tests.feed.storytelling import people, step, story_in
 from tests.feed.test_accounts import sign_in
 from tests.feed.test_media import picture
 from tests.servers import Database
@@ -162,6 +163,59 @@ async def test_words_stay_and_pages_take_the_new_name(community: Community, depa
     assert [(each["body"], each["author"]["display_name"]) for each in comments] == [("ada's answer", NAME)]
     assert made(await community.get(f"/v1/posts/{here['theirs']['id']}"))["counts"]["reaction_total"] == 1
     assert made(await community.get("/v1/topics/calm"))["people"] == 0
+
+
+@pytest.mark.parametrize("words", ["remove", "keep"])
+async def test_what_a_moderator_said_of_stories_goes_with_their_words(
+    community: Community, departures: Departures, words: str
+) -> None:
+    ada, mo, mia = await people(community, "author", "moderator", "moderator")
+    theirs, others = await story_in("returned", ada, mo), await story_in("returned", ada, mia)
+    submitted = await step(ada, await story_in("returned", ada, mo), "submit")
+    published = await step(mia, submitted, "publish")
+    await leave(mo, words)
+    await finish(departures, community)
+    note = "Shorter, please" if words == "keep" else None
+    for story in (theirs, published):
+        returned = made(await ada.get(f"/v1/stories/{story['id']}"))["steps"][1]
+        assert (returned["step"], returned["by"]["id"], returned["note"]) == ("returned", mo.id, note)
+        assert returned["at"] == story["steps"][1]["at"]
+    kept = made(await ada.get(f"/v1/stories/{others['id']}"))
+    assert kept["steps"][1]["note"] == "Shorter, please"
+
+
+async def test_what_was_on_its_way_when_they_left_goes_too(community: Community, departures: Departures) -> None:
+    ada, mo = await people(community, "author", "moderator")
+    story = await story_in("returned", ada, mo)
+    await leave(mo, "remove")
+    while await departures.work_page():
+        pass
+    # Requests that had begun before commit now.
+    await community.owner.execute("update feed.story_step set note = 'late words' where step = 'returned'")
+    await community.owner.execute(
+        "insert into feed.idempotency (account_id, key, digest, status, body, created_at)"
+        " values ($1, 'k', '', 201, 'late words', now())",
+        int(mo.id),
+    )
+    await finish(departures, community)
+    assert made(await ada.get(f"/v1/stories/{story['id']}"))["steps"][1]["note"] is None
+    assert await community.owner.fetchval("select count(*) from feed.idempotency") == 0
+
+
+async def test_no_letter_on_its_way_keeps_the_address_of_who_left(community: Community) -> None:
+    ada, bob = await community.member("ada"), await community.member("bob")
+    for member in (ada, bob):
+        await community.owner.execute(
+            "insert into feed.email (account_id, address, folded, confirmed_at) values ($1, $2, lower($2), now())",
+            int(member.id),
+            f"{member.handle.title()}@post.test",
+        )
+        asked = await community.http.post("/v1/password/recovery", json={"address": f"{member.handle}@post.test"})
+        assert asked.is_success, asked.text
+    assert await community.owner.fetchval("select count(*) from feed.letter") == 2
+    await leave(ada, "keep")
+    [left] = await community.owner.fetch("select address from feed.letter")
+    assert left["address"] == "bob@post.test"
 
 
 async def test_a_page_that_fails_is_done_again_and_nothing_twice(

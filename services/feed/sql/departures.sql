@@ -105,6 +105,10 @@ update feed.comment m set body = '', entities = '[]', deleted_at = :now, version
 from feed.post p
 where m.author_id = :account_id and m.deleted_at is null and p.id = m.post_id and p.deleted_at is not null;
 
+-- name: scrub_notes(account_id)!
+-- What they said as a moderator of others' stories; that they sent them back, and when, stays.
+update feed.story_step set note = null where actor_id = :account_id and note is not null;
+
 -- name: drop_unattached_media(account_id, now)!
 -- Photos that no post carries.
 with gone as (

@@ -8,8 +8,9 @@ values (:id, :kind, :account_id, :address, :stamp, :created_at, :expires_at);
 delete from feed.letter where expires_at <= :now;
 
 -- name: drop_letters_of(account_id)!
--- What was on its way to somebody who left.
-delete from feed.letter where account_id = :account_id;
+-- What was on its way to somebody who leaves: by their address where nobody knows yet whose it is.
+delete from feed.letter l where l.account_id = :account_id or (l.account_id is null and l.address = (
+    select e.folded from feed.email e where e.account_id = :account_id));
 
 -- name: email_of(account_id)^
 -- A member's address, and the one that waits to be confirmed; no row when there never was one.

@@ -1,5 +1,5 @@
 """What the inbox remembers for a while only: ids of lines that were taken away, for
-pages that still show them; and the inboxes of those who left."""
+pages that still show them; and the inboxes of those who left, with words of theirs that were parked."""
 
 import asyncio
 from datetime import timedelta
@@ -30,13 +30,14 @@ async def run(pool: Pool) -> None:
 
 
 async def forget_departed(pool: Pool, *, at_once: int = AT_ONCE) -> None:
-    """Nothing stands in the inboxes of those who left."""
+    """Nothing stands in the inboxes of those who left, and no dead letter holds what they wrote."""
     gone = at_once
     while gone == at_once:
         async with acquire(pool) as connection:
             gone = await queries.forget_departed(connection, most=at_once)
     async with acquire(pool) as connection:
         await queries.forget_departed_inboxes(connection)
+        await queries.forget_departed_letters(connection)
 
 
 async def forget_removed(pool: Pool, *, at_once: int = AT_ONCE) -> None:

@@ -156,6 +156,11 @@ with theirs as (
 )
 select count(*) from gone;
 
+-- name: forget_departed_letters!
+-- What those who left wrote, where it was parked: nobody is to be told of it any more.
+delete from notify.dead_letter l using feed_v1.departed d
+where l.log >= 0 and position(convert_to('"author":{"id":"' || d.id || '"', 'UTF8') in l.payload) > 0;
+
 -- name: forget_departed_inboxes!
 -- Their counts, once nothing stands in them.
 delete from notify.inbox i using feed_v1.departed d
