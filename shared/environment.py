@@ -24,7 +24,8 @@ def read(environ: Mapping[str, str], name: str) -> str:
         return said
     if said:
         raise ValueError(f"{name} and {name}_FILE are both set: keep one")
-    how = "On containers `sh deploy/secrets.sh` makes what is missing; otherwise write the value into that file"
+    how = "On containers `sh deploy/secrets.sh` makes what is missing, or says what you have to; "
+    how += "otherwise write the value into that file"
     try:
         with Path(file).open("rb") as opened:
             held = opened.read(_MOST).decode().strip()

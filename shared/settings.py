@@ -39,6 +39,7 @@ _SCHEMES = {
     "smtp_url": ("smtp", "smtps"),
     "public_url": ("http", "https"),
     "live_url": ("ws", "wss"),
+    "media_endpoint": ("http", "https"),
 }
 """What addresses may start with: anything else would be found out by whoever connects first, in the driver's words."""
 
@@ -96,6 +97,15 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     media_url: Annotated[
         str, described("Where photos are kept: `s3://bucket/prefix`; unset: a folder in `DATA_DIR`.")
     ] = ""
+    media_endpoint: Annotated[
+        str,
+        described("S3 that is not Amazon's, `https://minio.example:9000`: buckets are paths there; unset: Amazon's."),
+    ] = ""
+    media_region: Annotated[str, described("The bucket's region; unset: `us-east-1`.")] = ""
+    media_access_key: Annotated[
+        str, described("S3's access key (its id); unset: `AWS_ACCESS_KEY_ID`, or the machine's role.")
+    ] = ""
+    media_secret_key: Annotated[str, described("The secret that goes with it; for a file of its own.")] = ""
     mail_from: Annotated[
         str,
         described(
@@ -209,6 +219,8 @@ def load(settings: type[S], environ: Mapping[str, str], *, require: tuple[str, .
         faults.append(f"{PREFIX}SECRET_KEY must have at least 32 characters.")
     if "smtp_url" in hints and any(map(values.get, ("smtp_url", "mail_dir"))) != bool(values.get("mail_from")):
         faults.append(f"{PREFIX}MAIL_FROM goes with {PREFIX}SMTP_URL or {PREFIX}MAIL_DIR: set both, or none.")
+    if bool(values.get("media_access_key")) != bool(values.get("media_secret_key")):
+        faults.append(f"{PREFIX}MEDIA_ACCESS_KEY goes with {PREFIX}MEDIA_SECRET_KEY: set both, or none.")
     try:
         points.parse(values.get("faults", ()))
     except ValueError as error:

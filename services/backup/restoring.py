@@ -160,7 +160,7 @@ async def _photos(settings: Common, manifest: Manifest, file: Path, report: Repo
     if manifest.media_url:
         notes.append(f"Photos are not in this backup: they have to be at {manifest.media_url}, as of {manifest.at}.")
         return
-    storage = Storage(settings.media_url, settings.data_dir)
+    storage = Storage.of(settings)
     names = [part.name for part in manifest.parts if part.name.startswith(f"{MEDIA}/")]
     with tarfile.open(file) as tar:
         for done, name in enumerate(names, 1):

@@ -36,6 +36,7 @@ def command(as_json: bool) -> int:
 def _findings() -> "list[Finding]":
     from services.doctor.database import postgres_found
     from services.doctor.machine import engines_found, proxy_found, run_found, settings_found
+    from services.doctor.photos import photos_found
     from services.doctor.stream import redis_found
     from services.installation import reachable
     from shared.settings import Common, SettingsError, load
@@ -54,7 +55,7 @@ def _findings() -> "list[Finding]":
             found, installation, logs = await postgres_found(settings)
         if settings.redis_url:
             found += await redis_found(settings.redis_address(), installation, logs)
-        return found
+        return [*found, *await photos_found(settings)]
 
     here = [*findings, *proxy_found(settings), *engines_found(settings), *run_found(settings)]
     return [*here, *asyncio.run(servers())]

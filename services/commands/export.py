@@ -51,7 +51,7 @@ async def _export(settings: "FeedSettings", archive: str | None, file: Path | No
     ):
         exported = await export(connection, archive)
     if file is not None:
-        await write(exported, file, Storage(settings.media_url, settings.data_dir), report)
+        await write(exported, file, Storage.of(settings), report)
     return exported
 
 

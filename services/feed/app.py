@@ -120,7 +120,7 @@ async def _open(settings: FeedSettings, stack: AsyncExitStack, memory: Memory, o
     if redis is not None:
         stack.push_async_callback(redis.aclose)
     waker = Waker(redis)
-    storage = Storage(settings.media_url, settings.data_dir)
+    storage = Storage.of(settings)
     darkroom = await stack.enter_async_context(Darkroom())
     accounts = Accounts(pool, Passwords())
     departures = Departures(pool, accounts, wake=waker.wake)

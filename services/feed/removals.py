@@ -74,10 +74,10 @@ class Removals:
         except Exception as error:
             if removal is None:
                 raise
-            await self._postpone(removal, error)
+            await self._postpone(removal, error.__cause__ or error)
         return True
 
-    async def _postpone(self, removal: asyncpg.Record, error: Exception) -> None:
+    async def _postpone(self, removal: asyncpg.Record, error: BaseException) -> None:
         wait = min(LONGEST_WAIT, timedelta(seconds=10 * 2 ** min(removal["attempts"], 20)))
         log.warning("photo_not_removed", digest=removal["digest"], attempts=removal["attempts"] + 1, cause=repr(error))
         async with acquire(self._pool) as connection:

@@ -4,17 +4,29 @@ A key is written once and never changed, so what is served can be cached for eve
 Originals are kept only for imported photos, byte for byte, so that an export equals its import; they are never served.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
 from services.feed.images import SIZES, Processed
-from shared.errors import NotFound
+from shared.errors import Busy, NotFound
+from shared.settings import Common
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig, S3Config
 
 CHUNK = 256 * 1024
 """Bytes read at once when a photo is streamed."""
+
+_RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
+"""Somebody waits for the answer; the client's own three minutes are for jobs."""
+_CLIENT: "ClientConfig" = {"connect_timeout": timedelta(seconds=3), "timeout": timedelta(seconds=15)}
 
 
 def variant_key(digest: str, size: str) -> str:
@@ -28,55 +40,81 @@ def original_key(digest: str) -> str:
 
 
 class Storage:
-    """Objects by key. Writes are whole or not at all."""
+    """Objects by key. Writes are whole or not at all.
 
-    def __init__(self, media_url: str, data_dir: str | Path) -> None:
-        """`media_url` is the setting MEDIA_URL, e.g. `s3://bucket/prefix`; empty: `media` in the data folder."""
-        if media_url:
+    Everything raises Busy while what keeps them is away, or refuses.
+    """
+
+    def __init__(self, media_url: str, data_dir: str | Path, *, s3: "S3Config | None" = None) -> None:
+        """`media_url` is the setting MEDIA_URL, e.g. `s3://bucket/prefix`; empty: `media` in the data folder.
+
+        What `s3` leaves open is the environment's to say (`AWS_…`), or the machine's role.
+        """
+        if media_url.startswith("s3://"):
+            said: S3Config = {"disable_bulk_delete": True, **(s3 or {})}  # not every S3 can, and we delete one by one
+            http = said.get("endpoint", "").startswith("http://")
+            options: ClientConfig = {**_CLIENT, "allow_http": True} if http else _CLIENT
+            self._store = from_url(media_url, config=said, client_options=options, retry_config=_RETRIES)
+        elif media_url:
             self._store = from_url(media_url)
         else:
             folder = Path(data_dir) / "media"
             self._store = LocalStore(folder, mkdir=True, automatic_cleanup=True)
 
+    @classmethod
+    def of(cls, settings: Common) -> "Storage":
+        """Where these settings keep photos."""
+        s3: S3Config = {}
+        if settings.media_endpoint:
+            s3["endpoint"] = settings.media_endpoint
+        if settings.media_region:
+            s3["region"] = settings.media_region
+        if settings.media_access_key:
+            s3["access_key_id"], s3["secret_access_key"] = settings.media_access_key, settings.media_secret_key
+        return cls(settings.media_url, settings.data_dir, s3=s3)
+
     async def put(self, key: str, content: bytes) -> None:
         """Keeps `content` under `key`; what was there is replaced as a whole."""
-        await obstore.put_async(self._store, key, content)
+        with _reached(new=True):
+            await obstore.put_async(self._store, key, content)
+
+    async def look(self) -> None:
+        """The place is there, and lets us see what it holds."""
+        with _reached(new=True):
+            async for _ in obstore.list(self._store, chunk_size=1):
+                return
 
     async def get(self, key: str) -> bytes:
         """The whole object. Raises NotFound."""
-        try:
+        with _reached():
             found = await obstore.get_async(self._store, key)
-        except FileNotFoundError as error:
-            raise NotFound("That photo is not here.") from error
-        return bytes(await found.bytes_async())
+            return bytes(await found.bytes_async())
 
     async def stream(self, key: str) -> tuple[int, AsyncIterator[bytes]]:
         """An object's size in bytes and its content in pieces. Raises NotFound before the first piece."""
-        try:
+        with _reached():
             found = await obstore.get_async(self._store, key)
-        except FileNotFoundError as error:
-            raise NotFound("That photo is not here.") from error
 
         async def pieces() -> AsyncIterator[bytes]:
-            async for piece in found.stream(min_chunk_size=CHUNK):
-                yield bytes(piece)
+            with _reached():
+                async for piece in found.stream(min_chunk_size=CHUNK):
+                    yield bytes(piece)
 
         return found.meta["size"], pieces()
 
     async def holds(self, key: str) -> bool:
         """Whether something is kept under `key`."""
         try:
-            await obstore.head_async(self._store, key)
-        except FileNotFoundError:
+            with _reached():
+                await obstore.head_async(self._store, key)
+        except NotFound:
             return False
         return True
 
     async def delete(self, key: str) -> None:
         """Nothing is kept under `key` any more; already gone is well."""
-        try:
+        with suppress(NotFound), _reached():
             await obstore.delete_async(self._store, key)
-        except FileNotFoundError:
-            return
 
     async def drop(self, digest: str) -> None:
         """Nothing is kept of the photo with this digest, neither sizes nor original; already gone is well."""
@@ -89,3 +127,17 @@ class Storage:
             await self.put(variant_key(photo.digest, size), content)
         if original is not None:
             await self.put(original_key(photo.digest), original)
+
+
+@contextmanager
+def _reached(*, new: bool = False) -> Iterator[None]:
+    """What keeps the photos answers in the block; otherwise the errors that `Storage` promises.
+
+    `new`: no object is asked for, so what is missing is the place.
+    """
+    try:
+        yield
+    except (FileNotFoundError, BaseError) as error:
+        if isinstance(error, FileNotFoundError) and not new:
+            raise NotFound("That photo is not here.") from error
+        raise Busy("Photos can't be kept or read at the moment.", retry_after=5) from error

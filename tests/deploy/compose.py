@@ -9,6 +9,8 @@ import msgspec
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker-compose.yml"
+S3 = ROOT / "deploy" / "s3.yml"
+"""What who keeps photos in S3 lays over it."""
 SECRETS = {"CHORUS_SECRETS": "./secrets"}
 """What `deploy/secrets.sh` puts into .env."""
 
@@ -39,15 +41,27 @@ def interpolated(text: str, given: Mapping[str, str]) -> str:
     return text.replace("\0", "$")
 
 
-def composed(**given: str) -> dict[str, Any]:
-    """The whole file with these variables."""
-    file: dict[str, Any] = msgspec.yaml.decode(interpolated(FILE.read_text(), {**SECRETS, **given}))
+def composed(*over: Path, **given: str) -> dict[str, Any]:
+    """The whole file with these variables, and with these files laid over it."""
+    file: dict[str, Any] = {}
+    for path in (FILE, *over):
+        file = laid_over(file, msgspec.yaml.decode(interpolated(path.read_text(), {**SECRETS, **given})))
     return file
 
 
-def services(**given: str) -> dict[str, dict[str, Any]]:
+def laid_over(below: Any, above: Any) -> Any:
+    """As engines merge files: maps by key, lists one after the other and nothing twice, all else by the later one."""
+    if isinstance(below, dict) and isinstance(above, dict):
+        merged = {name: laid_over(below[name], value) if name in below else value for name, value in above.items()}
+        return {**below, **merged}
+    if isinstance(below, list) and isinstance(above, list):
+        return [*below, *(each for each in above if each not in below)]
+    return above
+
+
+def services(*over: Path, **given: str) -> dict[str, dict[str, Any]]:
     """Its services."""
-    found: dict[str, dict[str, Any]] = composed(**given)["services"]
+    found: dict[str, dict[str, Any]] = composed(*over, **given)["services"]
     return found
 
 

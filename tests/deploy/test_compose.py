@@ -12,15 +12,29 @@ import pytest
 from services.cli import chorus
 from services.feed.settings import FeedSettings
 from services.notify.settings import NotifySettings
-from tests.deploy.compose import FILE, ROOT, Missing, composed, dockerfile, image_environment, interpolated, services
+from tests.deploy.compose import (
+    FILE,
+    ROOT,
+    S3,
+    Missing,
+    composed,
+    dockerfile,
+    image_environment,
+    interpolated,
+    services,
+)
 
 OURS = ("feed", "sequencer", "notify", "migrate", "chorus")
 SETTINGS = {f"CHORUS_{name.upper()}" for kind in (FeedSettings, NotifySettings) for name in kind.__struct_fields__}
 ALL = tuple(services())
+IN_S3 = {"CHORUS_MEDIA_URL": "s3://photos"}
+OVER: dict[str, tuple[Path, ...]] = {"alone": (), "with s3": (S3,)}
+over = pytest.mark.parametrize("over", OVER.values(), ids=OVER)
+"""Once as it stands, and once with photos in S3."""
 
 
 def test_the_file_follows_the_compose_specification() -> None:
-    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)]
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE), str(S3)]
     done = subprocess.run(check, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -30,9 +44,10 @@ def test_without_secrets_the_start_stops_with_the_command_that_makes_them() -> N
         interpolated(FILE.read_text(), {})
 
 
+@over
 @pytest.mark.parametrize("name", ALL)
-def test_everything_that_a_service_names_is_declared(name: str) -> None:
-    file = composed()
+def test_everything_that_a_service_names_is_declared(name: str, over: tuple[Path, ...]) -> None:
+    file = composed(*over, **IN_S3)
     service = file["services"][name]
     assert set(service["networks"]) <= set(file["networks"])
     assert set(service.get("secrets", ())) <= set(file["secrets"])
@@ -48,8 +63,9 @@ def test_everything_that_a_service_names_is_declared(name: str) -> None:
         assert once or other["healthcheck"]["test"]
 
 
-def test_everything_that_is_declared_is_used_and_every_file_is_there() -> None:
-    file = composed()
+@over
+def test_everything_that_is_declared_is_used_and_every_file_is_there(over: tuple[Path, ...]) -> None:
+    file = composed(*over, **IN_S3)
     used: dict[str, set[str]] = {"networks": set(), "secrets": set(), "volumes": set()}
     for service in file["services"].values():
         for kind, names in used.items():
@@ -58,9 +74,10 @@ def test_everything_that_is_declared_is_used_and_every_file_is_there() -> None:
     assert all((ROOT / config["file"]).is_file() for config in file["configs"].values())
 
 
+@over
 @pytest.mark.parametrize("name", ALL)
-def test_every_service_is_shut_in(name: str) -> None:
-    service = services()[name]
+def test_every_service_is_shut_in(name: str, over: tuple[Path, ...]) -> None:
+    service = services(*over, **IN_S3)[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert "cap_add" not in service
@@ -97,9 +114,12 @@ def test_each_of_ours_runs_a_command_that_there_is(name: str) -> None:
     assert chorus.get_command(None, command[1]) is not None  # type: ignore[arg-type]
 
 
+@over
 @pytest.mark.parametrize("name", OURS)
-def test_each_of_ours_is_told_settings_that_there_are_and_has_the_secrets_that_it_reads(name: str) -> None:
-    service = services()[name]
+def test_each_of_ours_is_told_settings_that_there_are_and_has_the_secrets_that_it_reads(
+    name: str, over: tuple[Path, ...]
+) -> None:
+    service = services(*over, **IN_S3)[name]
     told = {**image_environment(service), **service["environment"]}
     mine = {key for key in told if key.startswith("CHORUS_")}
     assert {key.removesuffix("_FILE") if key not in SETTINGS else key for key in mine} <= SETTINGS
@@ -107,10 +127,24 @@ def test_each_of_ours_is_told_settings_that_there_are_and_has_the_secrets_that_i
     assert files == {f"/run/secrets/{secret}" for secret in service["secrets"]}
 
 
-def test_nothing_secret_stands_in_the_file_or_in_an_environment() -> None:
-    assert not re.search(r"(PASSWORD|SECRET_KEY)\w*: (?!/run/secrets/)", FILE.read_text())
-    assert not re.search(r"postgresql://\w+:", FILE.read_text())
-    for service in services().values():
+def test_photos_are_in_s3_for_who_asks_for_it_and_nobody_else_misses_a_key() -> None:
+    assert not [name for name in composed(**IN_S3)["secrets"] if "media" in name]
+    with pytest.raises(Missing, match=r"CHORUS_MEDIA_URL=s3://"):
+        composed(S3)
+    told = {"CHORUS_MEDIA_ENDPOINT": "https://minio.example:9000", "CHORUS_MEDIA_REGION": "eu-central-1"}
+    before, after = services(**IN_S3, **told), services(S3, **IN_S3, **told)
+    assert {name for name in ALL if before[name] != after[name]} == {"feed", "chorus"}
+    for name in ("feed", "chorus"):
+        assert {**IN_S3, **told}.items() <= after[name]["environment"].items()
+        # An internal network leads nowhere.
+        assert any(not (composed()["networks"][each] or {}).get("internal") for each in after[name]["networks"])
+
+
+@pytest.mark.parametrize("file", [FILE, S3], ids=lambda file: file.name)
+def test_nothing_secret_stands_in_the_file_or_in_an_environment(file: Path) -> None:
+    assert not re.search(r"(PASSWORD|(SECRET|ACCESS)_KEY)\w*: (?!/run/secrets/)", file.read_text())
+    assert not re.search(r"postgresql://\w+:", file.read_text())
+    for service in services(S3, **IN_S3).values():
         assert not [key for key in service.get("environment", {}) if key.endswith(("_PASSWORD", "_KEY"))]
 
 
@@ -181,8 +215,26 @@ def test_secrets_are_made_once_and_kept(tmp_path: Path) -> None:
     assert not [secret for secret in made.values() if secret in said]
     assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
     (tmp_path / "secrets" / "feed_password").unlink()
+    (tmp_path / "secrets" / "feed_password").mkdir()  # as an engine leaves it that missed the file
     (tmp_path / "secrets" / "notify_password").write_text("mine")
     again = subprocess.run(make, capture_output=True, text=True, check=True).stdout
     assert again == "made secrets/feed_password\n"
     assert (tmp_path / "secrets" / "notify_password").read_text() == "mine"
     assert (tmp_path / ".env").read_text() == "CHORUS_SECRETS=./secrets\n"
+
+
+def test_keys_that_only_s3_can_make_are_asked_for_by_name_and_by_nobody_who_has_no_s3(tmp_path: Path) -> None:
+    make = ["sh", str(ROOT / "deploy" / "secrets.sh"), str(tmp_path)]
+    (tmp_path / ".env").write_text("COMPOSE_FILE=docker-compose.yml:deploy/s3.yml\n")
+    (tmp_path / "secrets" / "media_access_key").mkdir(parents=True)
+    asked = subprocess.run(make, capture_output=True, text=True, check=False)
+    assert asked.returncode == 1
+    keys = [tmp_path / "secrets" / name for name in ("media_access_key", "media_secret_key")]
+    for key in keys:
+        assert f"    cat > secrets/{key.name}\n" in asked.stderr
+        key.write_text("given by S3\n")
+        key.chmod(0o600)
+    done = subprocess.run(make, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert [key.stat().st_mode & 0o777 for key in keys] == [0o644, 0o644]  # the containers' accounts read them
+    assert {path.name for path in (tmp_path / "secrets").iterdir()} == set(composed(S3, **IN_S3)["secrets"])

@@ -121,3 +121,13 @@ def test_a_proxy_is_trusted_by_its_address_or_network_and_never_everybody_by_a_s
     with pytest.raises(SettingsError) as caught:
         load(NotifySettings, {"CHORUS_TRUSTED_PROXIES": "*"})
     assert caught.value.faults == ["CHORUS_TRUSTED_PROXIES: expected addresses and networks like 10.0.0.0/24."]
+
+
+def test_half_of_a_pair_of_keys_is_named_and_an_endpoint_says_how_it_is_reached() -> None:
+    half = {"CHORUS_MEDIA_ACCESS_KEY": "AKIAX", "CHORUS_MEDIA_ENDPOINT": "minio:9000"}
+    with pytest.raises(SettingsError) as caught:
+        load(FeedSettings, half)
+    assert caught.value.faults == [
+        "CHORUS_MEDIA_ENDPOINT must start with http:// or https://.",
+        "CHORUS_MEDIA_ACCESS_KEY goes with CHORUS_MEDIA_SECRET_KEY: set both, or none.",
+    ]

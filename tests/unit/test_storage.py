@@ -1,13 +1,18 @@
-"""Photos kept in a folder: by content, whole, streamed."""
+"""Photos kept in a folder or in S3: by content, whole, streamed; what keeps them may be away."""
 
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from services.doctor.photos import photos_found
 from services.feed.images import Processed
 from services.feed.storage import Storage, original_key, variant_key
-from shared.errors import NotFound
+from shared.errors import Busy, NotFound
+from shared.settings import Common
+from tests.s3 import S3, s3_server
+from tests.stack import free_port
 
 PHOTO = Processed(
     width=2, height=1, type="image/webp", digest="ab" * 32, small=b"small", medium=b"medium", full=b"full" * 200_000
@@ -47,3 +52,64 @@ async def test_another_store_is_a_setting_away(tmp_path: Path) -> None:
     await storage.put("a/b", b"c")
     assert await storage.get("a/b") == b"c"
     assert not os.listdir(tmp_path)
+
+
+def in_s3(s3: S3) -> Common:
+    """The settings of who keeps photos there."""
+    return Common(
+        media_url="s3://photos/of/chorus",
+        media_endpoint=s3.url,
+        media_region=s3.region,
+        media_access_key=s3.key,
+        media_secret_key=s3.secret,
+    )
+
+
+async def test_photos_are_kept_in_s3_by_the_keys_endpoint_and_region_of_the_settings() -> None:
+    with s3_server(region="eu-central-1") as s3:
+        storage = Storage.of(in_s3(s3))
+        await storage.look()
+        await storage.keep(PHOTO, original=b"as it was")
+        assert s3.objects[f"/photos/of/chorus/{original_key(PHOTO.digest)}"] == b"as it was"
+        assert await storage.get(variant_key(PHOTO.digest, "small")) == b"small"
+        size, pieces = await storage.stream(variant_key(PHOTO.digest, "full"))
+        assert (size, b"".join([piece async for piece in pieces])) == (800_000, PHOTO.full)
+        assert await storage.holds(original_key(PHOTO.digest))
+        for _ in range(2):
+            await storage.drop(PHOTO.digest)
+        assert not s3.objects
+        assert not await storage.holds(original_key(PHOTO.digest))
+        with pytest.raises(NotFound):
+            await storage.get(original_key(PHOTO.digest))
+        assert s3.refused == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"media_secret_key": "another"},
+        {"media_access_key": "another"},
+        {"media_region": ""},
+        {"media_url": "s3://none"},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+async def test_s3_that_refuses_is_a_reason_to_try_later_and_the_doctor_names_it(wrong: dict[str, str]) -> None:
+    with s3_server(region="eu-central-1") as s3:
+        settings = msgspec.structs.replace(in_s3(s3), **wrong)
+        with pytest.raises(Busy):
+            await Storage.of(settings).put("a/b", b"c")
+        [finding] = await photos_found(settings)
+        assert finding.do
+        assert settings.media_url in finding.found
+        assert s3.secret not in finding.found
+        [finding] = await photos_found(in_s3(s3))
+        assert finding.ok
+
+
+async def test_s3_that_is_away_is_a_reason_to_try_later_and_no_folder_is_looked_at(tmp_path: Path) -> None:
+    nobody = Common(media_url="s3://photos", media_endpoint=f"http://127.0.0.1:{free_port()}")
+    nobody = msgspec.structs.replace(nobody, media_access_key="a", media_secret_key="b")
+    with pytest.raises(Busy):
+        await Storage.of(nobody).get("a/b")
+    assert await photos_found(Common(data_dir=str(tmp_path))) == []

@@ -24,7 +24,7 @@ def settings_from(environ: Mapping[str, str]) -> FeedSettings:
 async def importer(settings: FeedSettings) -> AsyncIterator[Importer]:
     """Something that imports into the community of `settings`. Raises what asyncpg raises when it isn't there."""
     async with long_connection(settings.database_url, "chorus import") as connection:
-        storage = Storage(settings.media_url, settings.data_dir)
+        storage = Storage.of(settings)
         yield Importer(connection, storage, settings.reaction_kinds)
 
 

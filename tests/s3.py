@@ -1,0 +1,102 @@
+"""Objects over S3's protocol on loopback, for tests: whoever signs with its key and region is served, others are not.
+
+It checks signatures as S3 does (Signature Version 4), so that who mixes up key, region or endpoint is refused.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import urlsplit
+
+_SIGNED = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/]+)/(?P<day>\d{8})/(?P<region>[^/]+)/s3/aws4_request, ?"
+    r"SignedHeaders=(?P<headers>[^,]+), ?Signature=(?P<signature>[0-9a-f]{64})"
+)
+
+
+class S3:
+    """`objects` by `/photos/key`, the one bucket there is; `refused` counts what was badly signed."""
+
+    def __init__(self, key: str, secret: str, region: str) -> None:
+        self.key, self.secret, self.region = key, secret, region
+        self.objects: dict[str, bytes] = {}
+        self.refused = 0
+        self.url = ""
+
+    def knows(self, method: str, target: str, headers: Any) -> bool:
+        """Whether a request is signed with our key, for our region."""
+        said = _SIGNED.fullmatch(headers.get("Authorization", ""))
+        if said is None or (said["key"], said["region"]) != (self.key, self.region):
+            return False
+        parts = urlsplit(target)
+        lines = [f"{name}:{' '.join(headers[name].split())}" for name in said["headers"].split(";")]
+        query = "&".join(sorted(parts.query.split("&")))
+        asked = [method, parts.path, query, *lines, "", said["headers"], headers["x-amz-content-sha256"]]
+        scope = f"{said['day']}/{self.region}/s3/aws4_request"
+        digest = hashlib.sha256("\n".join(asked).encode()).hexdigest()
+        words = "\n".join(["AWS4-HMAC-SHA256", headers["x-amz-date"], scope, digest])
+        key = f"AWS4{self.secret}".encode()
+        for part in scope.split("/"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        return hmac.compare_digest(hmac.digest(key, words.encode(), "sha256").hex(), said["signature"])
+
+
+@contextmanager
+def s3_server(*, key: str = "chorus", secret: str = "a key of S3", region: str = "us-east-1") -> Iterator[S3]:
+    """A server that listens, for the length of the block; and has the bucket `photos`."""
+    s3 = S3(key, secret, region)
+
+    class Door(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if not s3.knows(self.command, self.path, self.headers):
+                s3.refused += 1
+                self._send(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>")
+            elif not self.path.startswith(("/photos/", "/photos?")):
+                self._send(404, b"<Error><Code>NoSuchBucket</Code></Error>")
+            elif "list-type=2" in self.path:
+                self._send(200, b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+            elif self.command == "PUT":
+                s3.objects[self.path] = body
+                self._send(200, b"")
+            elif self.command == "DELETE":
+                s3.objects.pop(self.path, None)
+                self._send(204, b"")
+            elif self.path in s3.objects:
+                self._send(200, s3.objects[self.path])
+            else:
+                self._send(404, b"<Error><Code>NoSuchKey</Code></Error>")
+
+        do_GET = do_HEAD = do_PUT = do_DELETE = _answer  # noqa: N815
+
+        def _send(self, status: int, content: bytes) -> None:
+            self.send_response(status)
+            if status != 204:
+                self.send_header("Content-Length", str(len(content)))
+            self.send_header("ETag", f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"')
+            self.send_header("Last-Modified", "Mon, 23 Nov 2026 12:00:00 GMT")
+            self.end_headers()
+            if self.command != "HEAD" and status != 204:
+                self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    server.daemon_threads = True
+    s3.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield s3
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
