@@ -2,9 +2,6 @@
 
 import os
 import re
-import shutil
-import subprocess
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,107 +10,142 @@ import asyncpg
 import httpx
 import pytest
 
-from services.embedded import Child, Postgres
-from tests.deploy.compose import ROOT
-from tests.deploy.containers import Machine
+from services.embedded import Child
+from tests.deploy.compose import ROOT, S3
+from tests.deploy.containers import DIFFERS, Machine
+from tests.deploy.own_servers import logins, postgres, redis
 from tests.e2e.people import Member
+from tests.feed.test_media import picture
 from tests.live_client import LiveClient
-from tests.servers import at_once, server_folder
+from tests.needed import needed
+from tests.notify.delivery.mail import MailServer, words
+from tests.s3 import s3_server
 from tests.stack import free_port
 
+PAGE = "http://localhost:8080"
+"""Where browsers would reach it, by the file."""
 
-def needs(program: str, package: str) -> str:
-    """Where a program is; without it the test is skipped, and says what would run it."""
-    found = shutil.which(program)
-    if found is None:
-        pytest.skip(f"needs {program}: apt-get install {package}")
-    return found
+
+def ports() -> dict[int, int]:
+    return {port: free_port() for port in (5432, 6379, 8000, 8001, 8002)}
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path, {port: free_port() for port in (5432, 6379, 8000, 8001, 8002)})
+    return Machine(tmp_path, ports())
 
 
-@pytest.fixture
-def postgres(machine: Machine) -> Iterator[Postgres]:
-    """As the image makes it: on TCP, for those who know a password; the owner's is the secret's."""
-    settings = {"listen_addresses": "127.0.0.1", "port": str(machine.ports[5432])}
-    with server_folder() as folder:
-        server = Postgres(folder / "pg", durable=False, settings=settings)
-        server.start()
-        try:
-            at_once(_shut(server, machine))
-            yield server
-        finally:
-            server.stop(grace=3)
+def url(machine: Machine, port: int) -> str:
+    return f"http://127.0.0.1:{machine.ports[port]}"
 
 
-async def _shut(server: Postgres, machine: Machine) -> None:
-    url = f"postgresql://chorus@127.0.0.1:{machine.ports[5432]}/chorus"
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute("DROP ROLE chorus_feed; DROP ROLE chorus_notify")  # the image knows neither
-        await connection.execute(f"ALTER ROLE chorus PASSWORD '{machine.secret('postgres_password')}'")
-        (server.data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
-        await connection.execute("SELECT pg_reload_conf()")
-    finally:
-        await connection.close()
-
-
-def logins(machine: Machine) -> "subprocess.CompletedProcess[str]":
-    """The one-shot that gives the services their passwords."""
-    needs("psql", "postgresql-client")
-    script = machine.folder / "logins.sql"
-    script.write_text(machine.here((ROOT / "deploy" / "logins.sql").read_text()))
-    [words] = machine.command("logins")[2:]
-    words = words.replace("/logins.sql", str(script))
-    env = {**machine.environment("logins"), "PGHOST": "127.0.0.1", "PGPORT": str(machine.ports[5432])}
-    return subprocess.run(["sh", "-ec", words], env=env, capture_output=True, text=True, check=False, timeout=60)
-
-
-def redis(machine: Machine) -> "Child":
-    """Redis as the file starts it."""
-    needs("redis-server", "redis-server")
-    words = machine.command("redis")[-1].replace('save ""', f'port {machine.ports[6379]}\nsave ""')
-    with (machine.folder / "redis.log").open("wb") as log:
-        return Child(
-            [needs("sh", "dash"), "-ec", words], output=log, cwd=machine.folder, env={"PATH": os.environ["PATH"]}
-        )
-
-
-async def test_every_service_starts_as_the_file_says_and_a_post_reaches_a_socket(
-    machine: Machine, postgres: Postgres
-) -> None:
+def start(machine: Machine, stack: ExitStack) -> None:
+    """Everything, in the file's order, until the stack ends."""
+    stack.enter_context(postgres(machine))
+    stack.enter_context(redis(machine))
     for _ in range(2):  # each start runs it again
         done = logins(machine)
         assert done.returncode == 0, done.stderr
-    child = redis(machine)
-    try:
-        migrated = machine.run("migrate")
-        assert migrated.returncode == 0, migrated.stderr
-        with ExitStack() as stack:
-            stack.callback(child.end, (15, 5))
-            for name in ("sequencer", "feed", "notify"):
-                stack.enter_context(machine.running(name, **_plain(machine)))
-            assert machine.healthy("redis")
-            url, live = (f"http://127.0.0.1:{machine.ports[port]}" for port in (8000, 8001))
-            socket = f"{live.replace('http', 'ws')}/v1/live"
-            async with await Member.sign_up(url, "ann") as ann, LiveClient(socket) as client:
+    migrated = machine.run("migrate")
+    assert migrated.returncode == 0, migrated.stderr
+    for name in ("sequencer", "feed", "notify"):
+        stack.enter_context(machine.running(name))
+
+
+@pytest.mark.parametrize("name", ["logins", "migrate", "sequencer", "feed", "notify", "chorus"])
+def test_what_a_service_is_told_is_what_the_file_says_but_for_what_one_machine_has_not(
+    tmp_path: Path, name: str
+) -> None:
+    machine = Machine(tmp_path, ports(), S3, CHORUS_MEDIA_URL="s3://photos", CHORUS_SMTP_URL="smtp://mail.example")
+    written, here = machine.as_written(name), machine.environment(name)
+    other = {key for key in written.keys() | here.keys() if written.get(key) != here.get(key)}
+    assert other <= set(DIFFERS), other - set(DIFFERS)
+    assert not other & {"CHORUS_PUBLIC_URL", "CHORUS_LIVE_URL", "CHORUS_TRUSTED_PROXIES", "CHORUS_SMTP_URL"}
+
+
+async def test_every_service_starts_as_the_file_says_and_a_post_reaches_a_socket(machine: Machine) -> None:
+    with ExitStack() as stack:
+        start(machine, stack)
+        socket = f"{url(machine, 8001).replace('http', 'ws')}/v1/live"
+        async with await Member.sign_up(url(machine, 8000), "ann") as ann:
+            async with LiveClient(socket, origin=PAGE) as client:
                 seen = await client.subscribe("topic:tea")
                 post = await ann.post("First #tea")
                 await client.until(lambda: any(each["type"] == "post.created" for each in seen.events))
                 assert post["id"] in str(seen.events)
-            doctor = machine.run("chorus")
-            assert doctor.returncode == 0, doctor.stdout
-            assert "ok   role of notify" in doctor.stdout
+            # A page of the file's address, and no other, may use its cookie.
+            body = {"handle": ann.account["handle"], "password": "a kettle, a lamp and a chair", "cookie": True}
+            for origin, status in ((PAGE, 201), (url(machine, 8000), 403)):
+                headers = {"Origin": origin}
+                assert (await ann.http.post("/v1/sessions", json=body, headers=headers)).status_code == status
+        doctor = machine.run("chorus")
+        assert doctor.returncode == 0, doctor.stdout
+        assert "ok   role of notify" in doctor.stdout
+
+
+async def test_with_mail_and_s3_letters_go_out_photos_are_kept_and_the_tools_start(
+    tmp_path: Path, mail: MailServer
+) -> None:
+    with ExitStack() as stack:
+        s3 = stack.enter_context(s3_server(secret="a secret of S3", region="eu-central-1"))
+        machine = Machine(
+            tmp_path,
+            ports(),
+            S3,
+            CHORUS_MAIL_FROM="Chorus <hello@chorus.example>",
+            CHORUS_SMTP_URL=mail.url.replace("://", "://chorus@"),
+            CHORUS_MEDIA_URL="s3://photos/of/chorus",
+            CHORUS_MEDIA_ENDPOINT=s3.url,
+            CHORUS_MEDIA_REGION=s3.region,
+        )
+        for name, value in (("access", s3.key), ("secret", s3.secret)):
+            (tmp_path / "secrets" / f"media_{name}_key").write_text(f"{value}\n")
+        start(machine, stack)
+        async with await Member.sign_up(url(machine, 8000), "ann") as ann:
+            address = {"address": "ann@post.test", "password": "a kettle, a lamp and a chair"}
+            await ann.call("PUT", "/v1/me/email", address)
+            answer = await ann.http.post("/v1/media", files={"file": ("p.png", picture("PNG"))})
+            assert answer.status_code == 201, answer.text
+            shown = await ann.http.get(answer.json()["urls"]["small"])
+            assert shown.content in s3.objects.values()
+            assert not (tmp_path / "data" / "media").exists()
+            async with LiveClient(f"{url(machine, 8001).replace('http', 'ws')}/v1/live") as client:
+                await client.until(lambda: bool(mail.letters))
+        [letter] = mail.letters
+        assert (letter["To"], letter["From"]) == ("ann@post.test", "Chorus <hello@chorus.example>")
+        assert f"{PAGE}/confirm#" in words(letter)
+        assert mail.signed_in == [(b"chorus", machine.secret("smtp_password").encode())]
+        for tool, says in ((["doctor"], "s3://photos/of/chorus"), (["admin", "replay"], "0 handled")):
+            done = machine.run("chorus", *tool)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert says in done.stdout
+
+
+async def test_postgres_runs_by_the_command_line_of_the_file_and_logs_no_row(machine: Machine) -> None:
+    with postgres(machine) as log:
+        await _try_postgres(machine)
+        said = log.read_text()
+    assert "violates check constraint" in said
+    assert "a member wrote this" not in said
+
+
+async def _try_postgres(machine: Machine) -> None:
+    who = f"postgresql://chorus@127.0.0.1:{machine.ports[5432]}/chorus"
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(who, password="another")
+    connection = await asyncpg.connect(who, password=machine.secret("postgres_password"))
+    try:
+        words = machine.services["postgres"]["command"]
+        asked = dict(word.split("=") for word in words[1:] if word != "-c")
+        assert asked
+        for name, value in asked.items():
+            assert await connection.fetchval(f"show {name}") == value
+        await connection.execute("create table t (words text not null, n integer check (n > 0))")
+        with pytest.raises(asyncpg.CheckViolationError) as refused:
+            await connection.execute("insert into t values ($1, 0)", "a member wrote this")
+        assert "a member wrote this" in str(refused.value.detail)
     finally:
-        child.end((15, 5))
-
-
-def _plain(machine: Machine) -> dict[str, str]:
-    """Only what another machine's page would send: the origin of this one."""
-    return {"CHORUS_PUBLIC_URL": f"http://127.0.0.1:{machine.ports[8000]}"}
+        await connection.close()
 
 
 @pytest.mark.parametrize(("name", "missing"), [("feed", "secret_key"), ("notify", "notify_password"), ("migrate", "")])
@@ -135,7 +167,7 @@ BEHIND = {"CHORUS_TRUSTED_PROXIES": "127.0.0.1", "CHORUS_SIGNUPS_PER_HOUR": "1"}
 @pytest.mark.parametrize("services", [BEHIND], indirect=True)
 async def test_the_proxy_gives_one_origin_and_tells_the_true_address(services: Any, tmp_path: Path) -> None:
     """Caddy, where there is one, with the file that its image holds."""
-    caddy = needs("caddy", "caddy")
+    caddy = str(needed("caddy", "caddy"))
     port, tls = free_port(), free_port()
     env = {
         "PATH": os.environ["PATH"],

@@ -3,16 +3,15 @@
 import asyncio
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import msgspec
-import pytest
 
 from tests.deploy.compose import ROOT, services
+from tests.needed import needed
 from tests.stack import PATIENCE, Service, Stack, free_port
 
 PROMETHEUS = ROOT / "monitoring" / "prometheus"
@@ -138,8 +137,7 @@ def test_panels_ask_the_data_source_that_is_provisioned() -> None:
         assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool: apt-get install prometheus")
 def test_prometheus_itself_takes_the_rules() -> None:
-    check = ["promtool", "check", "config", str(PROMETHEUS / "prometheus.yml")]
+    check = [str(needed("promtool", "prometheus")), "check", "config", str(PROMETHEUS / "prometheus.yml")]
     done = subprocess.run(check, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -16,8 +16,8 @@ from shared.settings import SettingsError, load
 from tests.e2e.people import Member
 from tests.eventlog.rig import Rig, until
 from tests.live_client import LiveClient
+from tests.needed import needed
 from tests.production.commands import chorus
-from tests.production.needed import needed
 from tests.servers import Database, server_folder
 from tests.stack import Stack, free_port
 

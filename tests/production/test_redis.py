@@ -18,7 +18,7 @@ from shared.eventlog.position import Position
 from shared.eventlog.stream import UNAVAILABLE
 from shared.eventlog.tail import Tail
 from tests.eventlog.rig import Rig, until
-from tests.production.needed import needed
+from tests.needed import needed
 from tests.production.redises import PASSWORD, Cluster, Sentinels, settled
 from tests.servers import Database, known_redis_engines, server_folder
 

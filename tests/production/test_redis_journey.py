@@ -9,8 +9,8 @@ import pytest
 from tests.e2e.people import Member
 from tests.eventlog.rig import until
 from tests.live_client import LiveClient
+from tests.needed import needed
 from tests.production.commands import chorus
-from tests.production.needed import needed
 from tests.production.readers import unread
 from tests.production.redises import Cluster, Sentinels
 from tests.servers import Database, server_folder

@@ -14,7 +14,7 @@ from shared.redis_client import open_redis
 from shared.settings import Common, load
 from tests.e2e.people import Member
 from tests.live_client import LiveClient
-from tests.production.needed import needed
+from tests.needed import needed
 from tests.production.redises import ACL, Secured, awaited, running
 from tests.servers import Database, server_folder
 from tests.stack import Stack

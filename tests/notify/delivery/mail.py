@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
 
 
 class MailServer:
@@ -17,7 +18,13 @@ class MailServer:
     def __init__(self) -> None:
         self.letters: list[EmailMessage] = []
         self.refusals: list[str] = []
+        self.signed_in: list[tuple[bytes, bytes]] = []
         self.url = ""
+
+    def sign_in(self, _server: Any, _session: Any, _envelope: Any, _how: str, given: LoginPassword) -> AuthResult:
+        """Takes everybody, and remembers as whom."""
+        self.signed_in.append((given.login, given.password))
+        return AuthResult(success=True, auth_data=given)
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
         if self.refusals:
@@ -40,7 +47,9 @@ def mail_server() -> Iterator[MailServer]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     handler = MailServer()
-    controller = Controller(handler, hostname="127.0.0.1", port=port)
+    controller = Controller(
+        handler, hostname="127.0.0.1", port=port, authenticator=handler.sign_in, auth_require_tls=False
+    )
     controller.start()
     handler.url = f"smtp://127.0.0.1:{port}"
     try:
