@@ -84,7 +84,9 @@ async def publish(settings: FeedSettings) -> None:
                     heard = [each.wake for each in sequencers]
                     work.append(tasks.create_task(wakes.listen(redis, heard), name="wakes"))
                 if door is not None:
-                    work.append(tasks.create_task(Door(sequencers, pool).run(door), name="door"))
+                    work.append(
+                        tasks.create_task(Door(sequencers, pool, redis=redis, keep=keep).run(door), name="door")
+                    )
                 _stop_when_told(work, told)
         except ExceptionGroup as broken:
             raise broken.exceptions[0] from None

@@ -6,15 +6,19 @@ on saying "ok" when the loop stands still.
 
 import asyncio
 import contextlib
+import datetime
 import json
 import socket
 from collections.abc import Sequence
 
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
+from redis.asyncio import Redis
 
 from services.feed.queries import QUERIES
 from shared import clock
+from shared.eventlog.retention import KEEP
 from shared.eventlog.sequencer import Sequencer
+from shared.eventlog.stream import UNAVAILABLE
 from shared.postgres import POSTGRES_AWAY, Pool
 
 LEADING = Gauge("chorus_sequencer_leading", "1 where this process numbers the log.", ["log"])
@@ -28,7 +32,12 @@ UNNUMBERED_AGE = Gauge("chorus_log_unnumbered_seconds", "Age of the oldest of th
 FOLLOWER = Gauge("chorus_consumer_lag_positions", "Positions that a durable follower is behind.", ["consumer", "log"])
 DAYS_AHEAD = Gauge("chorus_log_days_ahead", "Days after today whose partitions are made; 7 is as it should be.")
 DEFAULT_USED = Gauge("chorus_log_default_partition_used", "1 where events went to no day of their own.")
-DATABASE = Gauge("chorus_database_bytes", "Size of the database.")
+DAYS_HELD = Gauge("chorus_log_days_held", "Days of the log that are there, today among them.")
+DAYS_OVERDUE = Gauge("chorus_log_days_overdue", "Days that are older than what is kept, and are still there.")
+DATABASE = Gauge("chorus_database_bytes", "Size of the database, the log in it; without Postgres's own WAL.")
+LOG = Gauge("chorus_log_bytes", "Size of the event log in the database, with its indexes.")
+REDIS_USED = Gauge("chorus_redis_used_bytes", "Memory that Redis uses; in a cluster its fullest node.")
+REDIS_MOST = Gauge("chorus_redis_max_bytes", "Memory that it may use; 0: as much as there is.")
 
 MOST = 100_001
 """Unnumbered events that are counted; more are as many as these to whoever is woken by it."""
@@ -37,11 +46,20 @@ PATIENCE = 2.0
 
 
 class Door:
-    """Answers for these sequencers; `pool` is of the owner's role."""
+    """Answers for these sequencers; `pool` is of the owner's role. `keep` is for how long the log's days are kept."""
 
-    def __init__(self, sequencers: Sequence[Sequencer], pool: Pool) -> None:
+    def __init__(
+        self,
+        sequencers: Sequence[Sequencer],
+        pool: Pool,
+        *,
+        redis: "Redis | None" = None,
+        keep: datetime.timedelta = KEEP,
+    ) -> None:
         self._sequencers = sequencers
         self._pool = pool
+        self._redis = redis
+        self._keep = keep
 
     async def run(self, door: socket.socket) -> None:
         """Until cancelled."""
@@ -71,6 +89,8 @@ class Door:
         if path == "/metrics":
             with contextlib.suppress(*POSTGRES_AWAY):  # what only Postgres knows keeps its last value
                 await self._look()
+            with contextlib.suppress(*UNAVAILABLE):
+                await self._look_at_redis()
             self._tell()
             return "200 OK", CONTENT_TYPE_LATEST, generate_latest()
         return "404 Not Found", "text/plain", b""
@@ -101,10 +121,25 @@ class Door:
                 UNPUBLISHED.labels(log).set(self._unpublished(row["log"], row["head"]))
             for row in await QUERIES.followers(connection):
                 FOLLOWER.labels(row["name"], str(row["log"])).set(row["behind"])
-            days = await QUERIES.days(connection, today=clock.now().date())
+            now = clock.now()
+            days = await QUERIES.days(connection, today=now.date(), keep_since=(now - self._keep).date())
             DAYS_AHEAD.set(days["ahead"])
+            DAYS_HELD.set(days["held"])
+            DAYS_OVERDUE.set(days["overdue"])
             DEFAULT_USED.set(days["stray"])
-            DATABASE.set(await QUERIES.database_bytes(connection))
+            room = await QUERIES.room(connection)
+            DATABASE.set(room["database"])
+            LOG.set(room["log"])
+
+    async def _look_at_redis(self) -> None:
+        if self._redis is None:
+            return
+        async with asyncio.timeout(PATIENCE):
+            info = await self._redis.info("memory")
+        nodes = [info] if "used_memory" in info else list(info.values())
+        fullest = max(nodes, key=lambda node: node["used_memory"] / (node["maxmemory"] or float("inf")))
+        REDIS_USED.set(fullest["used_memory"])
+        REDIS_MOST.set(fullest["maxmemory"])
 
     def _unpublished(self, log: int, head: int) -> int:
         leader = next((each for each in self._sequencers if each.log == log and each.leading.is_set()), None)

@@ -90,7 +90,7 @@ def test_what_the_operators_page_tells_to_look_for_is_there() -> None:
     named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", page)) - set(services())
     sources = [path for top in ("services", "shared", "deploy") for path in (ROOT / top).rglob("*.*") if path.is_file()]
     code = "".join(path.read_text(errors="ignore") for path in sources if path.suffix in (".py", ".sql", ".sh"))
-    elsewhere = {"max_connections", "pg_stat_activity", "stop_grace_period", "pg_dump"}
+    elsewhere = {"max_connections", "max_wal_size", "pg_stat_activity", "stop_grace_period", "pg_dump"}
     missing = {name for name in named - elsewhere if not re.search(rf"\b{name}", code)}
     assert not missing
 

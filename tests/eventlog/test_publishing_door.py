@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import httpx
+import msgspec
 
 from services.feed.publishing_door import Door
 from shared.eventlog.sequencer import Sequencer
@@ -18,6 +19,12 @@ ROWS = {
     "redis": r'^chorus_sequencer_redis_reached\{log="0"\} (\S+)',
     "unpublished": r'^chorus_sequencer_unpublished_positions\{log="0"\} (\S+)',
     "waiting": r'^chorus_log_unnumbered_events\{log="0"\} (\S+)',
+    "held": r"^chorus_log_days_held (\S+)",
+    "overdue": r"^chorus_log_days_overdue (\S+)",
+    "database": r"^chorus_database_bytes (\S+)",
+    "log": r"^chorus_log_bytes (\S+)",
+    "used": r"^chorus_redis_used_bytes (\S+)",
+    "most": r"^chorus_redis_max_bytes (\S+)",
 }
 
 
@@ -26,7 +33,7 @@ async def opened(rig: Rig, sequencer: Sequencer) -> AsyncIterator[httpx.AsyncCli
     """The door, and somebody before it."""
     door = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{door.getsockname()[1]}"
-    task = asyncio.create_task(Door([sequencer], rig.pool).run(door))
+    task = asyncio.create_task(Door([sequencer], rig.pool, redis=rig.redis).run(door))
     try:
         async with httpx.AsyncClient(base_url=url, timeout=10) as http:
             yield http
@@ -74,3 +81,29 @@ async def test_without_redis_it_is_degraded_and_without_postgres_it_is_down(rig:
         await rig.pool.close()
         answer = await http.get("/readyz")
         assert (answer.status_code, answer.json()["broken"][0]["name"]) == (503, "postgres")
+
+
+async def test_it_tells_what_fills_the_disk_and_what_retention_holds_back(rig: Rig) -> None:
+    async with opened(rig, Sequencer(0, url=rig.database.url_direct, pool=rig.pool, redis=rig.redis)) as http:
+        before = await figures(http, lambda _: True)
+        assert (before["held"], before["overdue"]) == (1, 0)
+        assert before["database"] > before["log"] > 0
+        await rig.pool.execute(
+            "SELECT eventlog.make_day((now() AT TIME ZONE 'UTC')::date - n) FROM generate_series(1, 6) n"
+        )
+        payload = msgspec.json.encode({"words": "y" * 900})
+        append = "SELECT eventlog.append('7', 'x', '{post:7}', $1) FROM generate_series(1, 2000)"
+        await rig.pool.execute(append, payload)
+        after = await figures(http, lambda _: True)
+        # Three days are kept: those of them that have begun, and the one in which they began, may be there.
+        assert (after["held"], after["overdue"]) == (7, 3)
+        assert after["log"] > before["log"] + 500_000
+        assert after["database"] > before["database"] + 500_000
+        assert rig.redis is not None
+        await rig.redis.config_set("maxmemory", "77mb")
+        try:
+            told = await figures(http, lambda found: found["most"] > 0)
+        finally:
+            await rig.redis.config_set("maxmemory", "0")
+        assert told["most"] == 77 << 20
+        assert 0 < told["used"] < told["most"]

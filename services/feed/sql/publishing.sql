@@ -17,10 +17,16 @@ order by h.log;
 select c.name, c.log, greatest(h.seq - c.seq, 0) as behind
 from eventlog.consumer c join eventlog.head h on h.log = c.log order by c.name, c.log;
 
--- name: database_bytes$
-select pg_database_size(current_database());
+-- name: room()^
+-- Bytes of the database, and of the event log in it with its indexes.
+select pg_database_size(current_database()) as database,
+       (select coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint from pg_inherits
+        where inhparent in ('eventlog.event'::regclass, 'eventlog.entry'::regclass)) as log;
 
--- name: days(today)^
--- Days after :today (UTC) that have partitions already, and whether something had to go to the default ones instead.
+-- name: days(today, keep_since)^
+-- Days (UTC) that have partitions: after :today; up to it; and those that ended before :keep_since and are still there.
+-- And whether something had to go to the default ones instead.
 select (select count(*) from eventlog.days() day where day > cast(:today as date)) as ahead,
+       (select count(*) from eventlog.days() day where day <= cast(:today as date)) as held,
+       (select count(*) from eventlog.days() day where day < cast(:keep_since as date)) as overdue,
        exists (select from eventlog.event_default) or exists (select from eventlog.entry_default) as stray;
