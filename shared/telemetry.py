@@ -54,7 +54,8 @@ def configure(service: str, *, level: str, style: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "httpx", "alembic"):
+    # Pillow tells, at debug, what a camera wrote into a photo: whose it is, and where it was.
+    for noisy in ("PIL", "uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "httpx", "alembic"):
         logger = logging.getLogger(noisy)
         logger.handlers.clear()
         logger.propagate = True
