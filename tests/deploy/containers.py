@@ -17,6 +17,8 @@ from tests.deploy.compose import ROOT, image_environment, services
 from tests.stack import PATIENCE
 
 CHORUS = Path(sys.executable).with_name("chorus")
+READ_ONLY = "read-only"
+"""The data folder of services without a volume: nothing may appear there."""
 _PORTS = {"CHORUS_FEED_PORT": 8000, "CHORUS_NOTIFY_PORT": 8001, "CHORUS_SEQUENCER_PORT": 8002, "PGPORT": 5432}
 _ADDRESS = "the engine's names are nobody's here: servers listen on loopback"
 _PORT = "each container has every port for itself, this machine has each one once"
@@ -88,7 +90,9 @@ class Machine:
     def environment(self, name: str) -> dict[str, str]:
         """The same for this machine."""
         written = self.as_written(name)
-        ours = {"PATH": self.path, "CHORUS_HOST": "127.0.0.1", "CHORUS_DATA_DIR": str(self.folder / "data")}
+        keeps = any(volume.endswith(":/data") for volume in self.services[name].get("volumes", ()))
+        data = self.folder / ("data" if keeps else READ_ONLY)
+        ours = {"PATH": self.path, "CHORUS_HOST": "127.0.0.1", "CHORUS_DATA_DIR": str(data)}
         ours |= {key: str(self.ports[port]) for key, port in _PORTS.items()} | {"PGHOST": "127.0.0.1"}
         if not any(key.startswith("PG") for key in written):
             ours = {key: value for key, value in ours.items() if not key.startswith("PG")}

@@ -12,9 +12,10 @@ import pytest
 
 from services.embedded import Child
 from tests.deploy.compose import ROOT, S3
-from tests.deploy.containers import DIFFERS, Machine
+from tests.deploy.containers import DIFFERS, READ_ONLY, Machine
 from tests.deploy.own_servers import logins, postgres, redis
 from tests.e2e.people import Member
+from tests.e2e.test_accounts import letter
 from tests.feed.test_media import picture
 from tests.live_client import LiveClient
 from tests.needed import needed
@@ -81,6 +82,7 @@ async def test_every_service_starts_as_the_file_says_and_a_post_reaches_a_socket
         doctor = machine.run("chorus")
         assert doctor.returncode == 0, doctor.stdout
         assert "ok   role of notify" in doctor.stdout
+    assert READ_ONLY not in os.listdir(machine.folder)
 
 
 async def test_with_mail_and_s3_letters_go_out_photos_are_kept_and_the_tools_start(
@@ -109,11 +111,9 @@ async def test_with_mail_and_s3_letters_go_out_photos_are_kept_and_the_tools_sta
             shown = await ann.http.get(answer.json()["urls"]["small"])
             assert shown.content in s3.objects.values()
             assert not (tmp_path / "data" / "media").exists()
-            async with LiveClient(f"{url(machine, 8001).replace('http', 'ws')}/v1/live") as client:
-                await client.until(lambda: bool(mail.letters))
-        [letter] = mail.letters
-        assert (letter["To"], letter["From"]) == ("ann@post.test", "Chorus <hello@chorus.example>")
-        assert f"{PAGE}/confirm#" in words(letter)
+            sent = await letter(mail, "Confirm")
+        assert (sent["To"], sent["From"]) == ("ann@post.test", "Chorus <hello@chorus.example>")
+        assert f"{PAGE}/confirm#" in words(sent)
         assert mail.signed_in == [(b"chorus", machine.secret("smtp_password").encode())]
         for tool, says in ((["doctor"], "s3://photos/of/chorus"), (["admin", "replay"], "0 handled")):
             done = machine.run("chorus", *tool)

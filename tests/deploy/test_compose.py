@@ -127,6 +127,31 @@ def test_each_of_ours_is_told_settings_that_there_are_and_has_the_secrets_that_i
     assert files == {f"/run/secrets/{secret}" for secret in service["secrets"]}
 
 
+HELD = {
+    **dict.fromkeys(("HOST", "FEED_PORT", "NOTIFY_PORT", "DATA_DIR"), "the container's own, and the images say them"),
+    **dict.fromkeys(("CLOCK_OFFSET", "CLOCK_FILE", "FAULTS", "FAULTS_LOG"), "for tests: never in production"),
+    "LOG_FORMAT": "engines and what collects from them read JSON",
+    "MAIL_DIR": "for `chorus up`; letters in a container's folder are read by nobody",
+    "REDIS_CA": "the Redis of the file is on a network of its own, without TLS",
+}
+"""Settings that .env can't choose, and why."""
+
+
+def test_every_setting_that_is_an_operators_to_choose_can_be_chosen_in_the_env_file() -> None:
+    given = dict.fromkeys(SETTINGS, "chosen")
+    before, after = services(S3, **IN_S3), services(S3, **{**given, **IN_S3})
+    told = {key.removesuffix("_FILE") for name in OURS for key in before[name]["environment"]}
+    assert SETTINGS - told == {f"CHORUS_{name}" for name in HELD}
+    fixed = {
+        key
+        for name in OURS
+        for key, value in before[name]["environment"].items()
+        if value == after[name]["environment"][key]
+    }
+    ours = ("_URL", "_FILE", "_PORT")  # follow from the domain, are the file's own servers, or are in files
+    assert not {key for key in fixed if not key.endswith(ours)} - {"CHORUS_TRUSTED_PROXIES"}
+
+
 def test_photos_are_in_s3_for_who_asks_for_it_and_nobody_else_misses_a_key() -> None:
     assert not [name for name in composed(**IN_S3)["secrets"] if "media" in name]
     with pytest.raises(Missing, match=r"CHORUS_MEDIA_URL=s3://"):
@@ -191,9 +216,11 @@ def test_the_addresses_that_browsers_use_follow_from_the_domain(given: dict[str,
     assert services(**given)["proxy"]["environment"]["CHORUS_SITE"] == given.get("CHORUS_DOMAIN", "http://")
 
 
-def test_a_stop_waits_longer_than_the_drain() -> None:
-    grace = int(services()["notify"]["stop_grace_period"].removesuffix("s"))
-    assert float(services()["notify"]["environment"]["CHORUS_DRAIN"]) + 10 <= grace
+@pytest.mark.parametrize("given", [{}, {"CHORUS_DRAIN": "60", "CHORUS_STOP_GRACE": "70s"}])
+def test_a_stop_waits_longer_than_the_drain(given: dict[str, str]) -> None:
+    notify = services(**given)["notify"]
+    grace = int(notify["stop_grace_period"].removesuffix("s"))
+    assert float(notify["environment"]["CHORUS_DRAIN"]) + 10 <= grace
 
 
 def test_both_images_are_one_but_for_what_they_run() -> None:

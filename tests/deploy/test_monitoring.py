@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -141,3 +142,50 @@ def test_prometheus_itself_takes_the_rules() -> None:
     check = [str(needed("promtool", "prometheus")), "check", "config", str(PROMETHEUS / "prometheus.yml")]
     done = subprocess.run(check, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+WAKE: dict[str, dict[str, str]] = {
+    "ChorusDown": {'up{job="feed", instance="a"}': "0x200"},
+    "ChorusDaysOverdue": {"chorus_log_days_overdue": "0x20 1x200"},
+    "ChorusDatabaseGrows": {"chorus_database_bytes": "6000000000x1440 8100000000x60"},
+    "ChorusRedisFull": {"chorus_redis_used_bytes": "330x200", "chorus_redis_max_bytes": "400x200"},
+    "ChorusDiskLow": {
+        'chorus_disk_free_bytes{folder="/data"}': "9x200",
+        'chorus_disk_size_bytes{folder="/data"}': "99x200",
+    },
+}
+"""What makes each of these fire, a value a minute; the three kinds of processes are there otherwise."""
+LET_SLEEP: dict[str, dict[str, str]] = {
+    "ChorusDaysOverdue": {"chorus_log_days_overdue": "0x100 1x60"},
+    "ChorusDatabaseGrows": {"chorus_database_bytes": "6000000000x1440 7000000000x60"},
+    "ChorusRedisFull": {"chorus_redis_used_bytes": "330x200", "chorus_redis_max_bytes": "0x200"},
+}
+
+
+def test_alerts_of_what_fills_up_wake_somebody_when_it_does_and_nobody_before(tmp_path: Path) -> None:
+    promtool = str(needed("promtool", "prometheus"))
+    summaries = {rule["alert"]: rule for rule in rules()}
+    wrong = []
+    for fires, cases in ((True, WAKE), (False, LET_SLEEP)):
+        for alert, series in cases.items():
+            alive = {f'up{{job="{job}", instance="b"}}': "1x1500" for job in ("feed", "notify", "sequencer")}
+            found = _fires(promtool, tmp_path, alert, {**alive, **series}, "1490m" if "Grows" in alert else "150m")
+            assert alert in summaries
+            wrong += [] if found == fires else [(alert, fires)]
+    nobody = {f'up{{job="{job}", instance="b"}}': "1x200" for job in ("feed", "sequencer")}
+    assert _fires(promtool, tmp_path, "ChorusDown", nobody, "150m"), "all of a kind are gone, and with them their `up`"
+    assert not wrong
+
+
+def _fires(promtool: str, folder: Path, alert: str, series: dict[str, str], at: str) -> bool:
+    """Whether Prometheus's own reading of the rules has this alert at that time, given these series."""
+    file = folder / "alerts_test.yml"
+    given = [{"series": name, "values": values} for name, values in series.items()]
+    quiet = {"alertname": alert, "eval_time": at, "exp_alerts": []}
+    test = {"interval": "1m", "input_series": given, "alert_rule_test": [quiet]}
+    rules_file = str(PROMETHEUS / "alerts.yml")
+    file.write_bytes(msgspec.yaml.encode({"rule_files": [rules_file], "evaluation_interval": "1m", "tests": [test]}))
+    done = subprocess.run([promtool, "test", "rules", str(file)], capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0 or "got:" in said.lower(), said
+    return done.returncode != 0
