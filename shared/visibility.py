@@ -5,10 +5,9 @@ from typing import Literal
 import msgspec
 
 from shared.ids import parse_id
+from shared.slugs import SLUG_MAX
 
 ChannelKind = Literal["topic", "post", "member", "inbox", "home"]
-SLUG_MAX = 100
-"""Code points of a topic's slug at most, and so of a tag."""
 
 
 class Channel(msgspec.Struct, frozen=True):

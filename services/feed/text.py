@@ -4,16 +4,16 @@ Pure functions. Nothing is trimmed, repaired or rewritten: a text is taken as it
 Every pattern is possessive, because a backtracking one lets a single body of 5,000 characters stop the process.
 """
 
-import unicodedata
 from typing import TypeAlias
 
 import msgspec
 import regex
 
 from shared.errors import Fault
+from shared.slugs import SLUG_MAX, fold
 
-MAX_TAG = 100
-"""Code points of a tag, and of the slug it folds to. A longer run is plain text: cutting it would be a repair."""
+MAX_TAG = SLUG_MAX
+"""Code points of a tag. A longer run is plain text: cutting it would be a repair."""
 # Least and most code points of what members write.
 TITLE_LENGTH = (1, 200)
 BODY_LENGTH = (1, 5000)
@@ -88,18 +88,6 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
 Entity: TypeAlias = Tag | Mention | Link
 
 
-def fold(tag: str) -> str:
-    """The slug of a tag: NFKC, casefold, without `-` and `_`; every spelling of a topic folds to the same.
-
-    Applied until it changes nothing: dropping a hyphen can bring a letter and its accent together.
-    """
-    while True:
-        folded = unicodedata.normalize("NFKC", tag).casefold().replace("-", "").replace("_", "")
-        if folded == tag:
-            return folded
-        tag = folded
-
-
 def path_slug(spelling: str) -> str | None:
     """The slug that a spelling in an address asks for; None when it is longer than any topic's."""
     return fold(spelling) if 0 < len(spelling) <= MAX_TAG else None
@@ -112,7 +100,7 @@ def tag_slug(tag: str) -> str | None:
         return None
     slug = fold(tag)
     # A few letters fold to several (an Arabic ligature to eighteen), and some digits with marks to nothing.
-    return slug if 0 < len(slug) <= MAX_TAG else None
+    return slug if 0 < len(slug) <= SLUG_MAX else None
 
 
 def entities(body: str) -> list[Entity]:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.feed import text
-from services.feed.text import Link, Mention, Tag, entities, fold
+from services.feed.text import Link, Mention, Tag, entities
+from shared.slugs import fold
 
 
 def tags(body: str) -> list[str]:
