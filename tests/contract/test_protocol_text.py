@@ -62,6 +62,12 @@ def test_the_close_codes_are_those_of_the_code() -> None:
         assert code.final == (code >= 4500)
 
 
+def test_the_error_codes_are_those_of_the_code() -> None:
+    (table,) = re.findall(r"^\| code \| about \|\n\|---\|---\|\n((?:\|.*\n)+)", TEXT, re.M)
+    listed = [code for row in table.splitlines() for code in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(listed) == sorted(get_args(codes.ErrorCode))
+
+
 def test_the_limits_are_those_of_the_code() -> None:
     assert (codes.MAX_FRAME, codes.MAX_SUBSCRIPTIONS, codes.MESSAGES_PER_SECOND) == (65_536, 128, 20)
     assert codes.MARK_INTERVAL <= 15

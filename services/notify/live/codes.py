@@ -1,9 +1,25 @@
-"""Close codes and limits: the numbers that both sides of the socket agree on.
+"""Close codes, error codes and limits: what both sides of the socket agree on.
 
 4000-4499: come back (first within 0-1 s at random, then full jitter doubling to 30 s). 4500-4999: do not.
 """
 
 from enum import IntEnum
+from typing import Literal
+
+ErrorCode = Literal[
+    "already_welcome",
+    "another_member",
+    "bad_credentials",
+    "bad_since",
+    "busy",
+    "guest",
+    "hello_first",
+    "malformed",
+    "too_many_subscriptions",
+    "unfolded_channel",
+    "unknown_channel",
+]
+"""What an `error` frame is about; a later release may know more."""
 
 
 class Close(IntEnum):

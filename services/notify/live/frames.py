@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
+from services.notify.live.codes import ErrorCode
 from shared.errors import Fault
 from shared.eventlog.entries import Entry
 from shared.wire import AsOf
@@ -173,7 +174,7 @@ class ErrorFrame(ServerFrame, frozen=True, kw_only=True, tag="error"):
     """A request was refused; `retry_after` (seconds) when trying again can help, `channel` when it is about one."""
 
     id: int | None
-    code: str
+    code: ErrorCode
     detail: str
     channel: str | None = None
     retry_after: float | None = None

@@ -12,9 +12,11 @@ from services.notify.live.codes import (
     MESSAGE_BURST,
     MESSAGES_PER_SECOND,
     Close,
+    ErrorCode,
 )
 from services.notify.live.frames import Asked, Hello, Malformed, Request, Subscribe, decode_request
 from shared.auth import Principal
+from shared.slugs import SLUG_MAX, fold
 from shared.visibility import parse_channel
 
 
@@ -45,7 +47,7 @@ class Outlet(Protocol):
 class Refused(Exception):
     """A frame was refused: answer with an `error`."""
 
-    def __init__(self, code: str, detail: str, request_id: int | None, *, channel: str | None = None) -> None:
+    def __init__(self, code: ErrorCode, detail: str, request_id: int | None, *, channel: str | None = None) -> None:
         self.code = code
         self.request_id = request_id
         self.channel = channel
@@ -146,9 +148,7 @@ class Session:
     def check_asked(self, asked: tuple[Asked, ...], request_id: int | None, logs: int) -> None:
         """Raises Refused, for the whole request, when one channel can't be, or there would be too many."""
         for each in asked:
-            if parse_channel(each.channel) is None:
-                detail = "Channels are topic:{slug}, post:{id}, member:{id}, inbox:{id} and home."
-                raise Refused("unknown_channel", detail, request_id, channel=each.channel[:120])
+            _check_channel(each.channel, request_id)
             if each.since is not None and len(each.since.seq) != logs:
                 detail = f"`since.seq` needs one position for each of the {logs} logs."
                 raise Refused("bad_since", detail, request_id, channel=each.channel)
@@ -183,6 +183,19 @@ class Session:
         self._bad = (*(at for at in self._bad if now - at < 60), now)
         if len(self._bad) >= BAD_FRAMES_PER_MINUTE:
             raise Ended(Close.BAD_FRAMES)
+
+
+def _check_channel(name: str, request_id: int | None) -> None:
+    """Raises Refused. In another spelling than its slug a topic's channel would be taken and be silent for ever."""
+    channel = parse_channel(name)
+    if channel is not None and channel.kind == "topic" and (slug := fold(channel.name)) != channel.name:
+        if 0 < len(slug) <= SLUG_MAX:
+            detail = f"A topic's channel bears its slug: topic:{slug}"
+            raise Refused("unfolded_channel", detail, request_id, channel=name)
+        channel = None
+    if channel is None:
+        detail = "Channels are topic:{slug}, post:{id}, member:{id}, inbox:{id} and home."
+        raise Refused("unknown_channel", detail, request_id, channel=name[:120])
 
 
 def asked_of(request: Hello | Subscribe) -> tuple[Asked, ...]:

@@ -207,6 +207,39 @@ async def test_two_logs_each_with_its_own_chain(database: Database, pen: Pen) ->
         assert client.latest["code"] == "bad_since"
 
 
+async def test_another_spelling_of_a_topic_is_refused_by_the_channel_to_ask_for_and_whoever_asks_for_that_resumes(
+    house: House, pen: Pen
+) -> None:
+    page = cursor(await pen.cursor())
+    await pen.write_many(2, ["topic:selfcompassion"])
+    await house.reached(2)
+    async with LiveClient(house.url) as client:
+        for spelling in ("Self-Compassion", "self_compassion"):
+            asked = [{"channel": "post:1", "since": page}, {"channel": f"topic:{spelling}", "since": page}]
+            await client.send({"type": "subscribe", "id": 90, "channels": asked})
+            await client.until(lambda: client.latest.get("channel") == f"topic:{spelling}")  # noqa: B023
+            said = client.latest
+            assert (said["type"], said["id"], said["code"]) == ("error", 90, "unfolded_channel")
+        assert not [frame for frame in client.frames if frame["type"] == "subscribed"], "refused whole"
+        channel = said["detail"].split()[-1]
+        topic = await client.subscribe(channel, page)
+        assert numbers(topic.events) == [1, 2]
+        await client.close()
+        await pen.write_many(3, ["topic:selfcompassion"])
+        await client.connect()
+        await client.events(channel, 5)
+        assert numbers(topic.events) == [1, 2, 1, 2, 3]
+        assert (topic.gaps, topic.resets) == (0, [])
+    assert not house.fatal
+
+
+async def test_a_hello_with_another_spelling_of_a_topic_is_welcome_and_told(house: House) -> None:
+    async with websockets.connect(house.url, subprotocols=[websockets.Subprotocol("chorus.v1")]) as socket:
+        await socket.send('{"type":"hello","id":1,"subscribe":[{"channel":"topic:Sleep"}]}')
+        welcome, told = [msgspec.json.decode(await socket.recv()) for _ in range(2)]
+        assert (welcome["type"], told["type"], told["id"], told["code"]) == ("welcome", "error", 1, "unfolded_channel")
+
+
 async def test_an_undecodable_event_keeps_its_position_and_breaks_no_client(house: House, pen: Pen) -> None:
     async with LiveClient(house.url) as client:
         topic = await client.subscribe("topic:a")

@@ -178,12 +178,27 @@ def test_twenty_messages_a_second_go_on_for_ever_and_more_do_not() -> None:
 
 
 @pytest.mark.parametrize(
-    "channel", ["", "post", "post:", "post:x", "post:-1", "post:01", "shelf:1", "topic:", "t" * 200]
+    "channel",
+    [
+        *("", "post", "post:", "post:x", "post:-1", "post:01", "shelf:1", "topic:", "t" * 200),
+        *("topic:-", "topic:_-_", f"topic:{'ﷺ' * 6}"),  # what folds to nothing, and to more than a slug may have
+    ],
 )
 def test_a_channel_that_can_t_be_is_refused_by_name(channel: str) -> None:
     with pytest.raises(Refused) as refused:
         Session(Client([]), 0.0).check_asked((Asked(channel),), 3, 1)
     assert (refused.value.code, refused.value.channel) == ("unknown_channel", channel[:120])
+
+
+@pytest.mark.parametrize(
+    ("spelling", "slug"),
+    [("Self-Compassion", "selfcompassion"), ("Straße", "strasse"), ("cafe\u0301", "café"), ("ｂｒｅａｄ", "bread")],
+)
+def test_a_topic_s_channel_has_one_spelling_and_the_refusal_names_it(spelling: str, slug: str) -> None:
+    session = Session(Client([]), 0.0)
+    with pytest.raises(Refused, match=f": topic:{slug}$") as refused:
+        session.check_asked((Asked(f"topic:{slug}"), Asked(f"topic:{spelling}")), 3, 1)
+    assert (refused.value.code, refused.value.channel) == ("unfolded_channel", f"topic:{spelling}")
 
 
 def test_a_channel_asked_for_twice_in_one_request_counts_once_with_its_last_since() -> None:
