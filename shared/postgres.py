@@ -44,6 +44,7 @@ _UNAVAILABLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby that nobody promoted yet, a primary whose disk is full
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # a session that the server ended while a statement was being sent
     ConnectionError,

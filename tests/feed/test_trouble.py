@@ -12,6 +12,7 @@ from services.feed import app
 from services.feed.images import Darkroom
 from services.feed.settings import FeedSettings
 from shared import web_heads
+from tests.eventlog.rig import until
 from tests.feed.community import Community, faults, made, problem
 from tests.feed.conftest import SECRET, Serve, serving
 from tests.feed.test_media import picture
@@ -29,6 +30,39 @@ async def test_a_lock_that_is_not_had_in_time_is_busy_and_writes_nothing(communi
         assert int(refused.headers["retry-after"]) >= 1
     assert await community.row_counts() == before
     made(await ada.call("POST", "/v1/posts", {"body": "#held"}, headers={"Idempotency-Key": "k"}))
+
+
+async def test_a_database_that_may_only_be_read_takes_no_write_and_gives_every_read(community: Community) -> None:
+    """A standby that a pooler leads to before it is promoted; a primary that its host made read-only on a full disk."""
+    ada = await community.member()
+    post = await ada.post("#read")
+    before = await community.row_counts()
+    await community.owner.execute("ALTER ROLE chorus_feed SET default_transaction_read_only = on")
+    try:
+        await _all_sessions_anew(community)
+        for _ in range(3):
+            refused = await ada.call("POST", "/v1/posts", {"body": "#read"}, headers={"Idempotency-Key": "k"})
+            problem(refused, 503, "busy")
+            assert int(refused.headers["retry-after"]) >= 1
+            assert (await community.http.get(f"/v1/posts/{post['id']}")).status_code == 200
+    finally:
+        await community.owner.execute("ALTER ROLE chorus_feed RESET default_transaction_read_only")
+    assert await community.row_counts() == before
+    await _all_sessions_anew(community)
+    made(await ada.call("POST", "/v1/posts", {"body": "#read"}, headers={"Idempotency-Key": "k"}))
+
+
+async def _all_sessions_anew(community: Community) -> None:
+    """The feed's sessions are ended, and it has noticed."""
+    ended = "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'chorus_feed'"
+    pids = {row["pid"] for row in await community.owner.fetch(f"{ended} AND datname = current_database()")}
+    there = "SELECT pid FROM pg_stat_activity WHERE pid = ANY($1::int[])"
+
+    async def noticed() -> bool:
+        gone = not await community.owner.fetch(there, list(pids))
+        return gone and (await community.http.get("/v1/topics")).status_code == 200
+
+    await until(noticed)
 
 
 async def test_too_many_photos_at_once_are_refused_with_a_warning(
