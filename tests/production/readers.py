@@ -18,8 +18,13 @@ class Reader:
         self.codes: list[int] = []
 
     async def fetched(self) -> tuple[Page, Cursor]:
-        listed = await self.member.get(f"/v1/topics/{SLUG}/posts", limit=100)
-        return Page(await self.member.get(f"/v1/topics/{SLUG}"), listed["items"], []), listed["as_of"]
+        """The whole topic, and the position of the first read: what later pages have is newer, which harms nobody."""
+        listed = first = await self.member.get(f"/v1/topics/{SLUG}/posts", limit=100)
+        posts = list(first["items"])
+        while listed["next"] is not None:
+            listed = await self.member.get(f"/v1/topics/{SLUG}/posts", limit=100, before=listed["next"])
+            posts += listed["items"]
+        return Page(await self.member.get(f"/v1/topics/{SLUG}"), posts, []), first["as_of"]
 
     async def open(self) -> None:
         """On the socket, from a fresh page."""

@@ -59,7 +59,6 @@ class Pair:
     def _copy(self) -> None:
         account = server_account()
         tool = self.primary.engine.program.with_name("pg_basebackup")
-        sockets = _sockets(self.primary)
         target = self.standby.data
         subprocess.run(
             [
@@ -67,7 +66,7 @@ class Pair:
                 "-D",
                 str(target),
                 "-h",
-                sockets,
+                sockets_of(self.primary),
                 "-p",
                 "5432",
                 "-U",
@@ -85,7 +84,7 @@ class Pair:
         )
 
     def _url(self, role: str) -> str:
-        hosts = ",".join(quote(_sockets(server), safe="") for server in (self.primary, self.standby))
+        hosts = ",".join(quote(sockets_of(server), safe="") for server in (self.primary, self.standby))
         return f"postgresql://{role}@/chorus?host={hosts}&port=5432,5432&target_session_attrs=read-write"
 
     def _await(self, server: Postgres, asked: str) -> None:
@@ -95,7 +94,8 @@ class Pair:
             time.sleep(0.05)
 
 
-def _sockets(server: Postgres) -> str:
+def sockets_of(server: Postgres) -> str:
+    """The folder in which a server's socket stands."""
     return parse_qs(urlsplit(server.url()).query)["host"][0]
 
 

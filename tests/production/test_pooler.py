@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
 
-from services.embedded import Child, Postgres, server_account
+from services.embedded import Postgres
 from services.feed.settings import FeedSettings
 from services.reaching import postgres
 from shared.postgres import SERVER_SETTINGS, connecting, open_pool, transaction
@@ -16,64 +15,18 @@ from shared.settings import SettingsError, load
 from tests.e2e.people import Member
 from tests.eventlog.rig import Rig, until
 from tests.live_client import LiveClient
-from tests.needed import needed
 from tests.production.commands import chorus
+from tests.production.pooler import SERVERS, Pooler, prepared
+from tests.production.standby import sockets_of
 from tests.servers import Database, server_folder
-from tests.stack import Stack, free_port
-
-SERVERS = 3
-"""Servers that one role gets: fewer than any process of ours has connections, so that transactions have to share."""
-LIMITS = (
-    "lock_timeout = '2s'",
-    "statement_timeout = '15s'",
-    "idle_in_transaction_session_timeout = '10s'",
-    "jit = off",
-)
+from tests.stack import Stack
 
 
 @pytest.fixture
 def pooled(postgres_server: Postgres, database: Database) -> Iterator[Database]:
     """The test's database with a PgBouncer in front of the services, not ready yet."""
-    program, port = needed("pgbouncer", "pgbouncer"), free_port()
-    sockets = parse_qs(urlsplit(postgres_server.url()).query)["host"][0]
-    with server_folder() as folder:
-        (folder / "users").write_text('"chorus_feed" ""\n"chorus_notify" ""\n"admin" ""\n')
-        config = folder / "pgbouncer.ini"
-        config.write_text(
-            f"[databases]\n{database.name} = host={sockets} port=5432\n"
-            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = trust\n"
-            f"auth_file = {folder / 'users'}\nadmin_users = admin\npool_mode = transaction\n"
-            f"default_pool_size = {SERVERS}\nmax_client_conn = 200\n"
-        )
-        account = server_account()
-        with (folder / "log").open("ab") as log:
-            child = Child([str(program), str(config)], account=account, output=log)
-        try:
-            address = f"127.0.0.1:{port}/{database.name}?pooler=transaction"
-            yield database._replace(
-                url_feed=f"postgresql://chorus_feed@{address}", url_notify=f"postgresql://chorus_notify@{address}"
-            )
-        finally:
-            child.end()
-
-
-async def prepared(database: Database) -> None:
-    """PgBouncer answers, and the roles have their limits."""
-    owner = await asyncpg.connect(database.url_direct)
-    for role in ("chorus_feed", "chorus_notify"):
-        for limit in LIMITS:
-            await owner.execute(f"ALTER ROLE {role} IN DATABASE {database.name} SET {limit}")
-    await owner.close()
-
-    async def answers() -> bool:
-        try:
-            connection = await asyncpg.connect(**connecting(database.url_feed), timeout=2)
-        except (OSError, asyncpg.PostgresError):
-            return False
-        await connection.close()
-        return True
-
-    await until(answers)
+    with server_folder() as folder, Pooler(folder, database, sockets_of(postgres_server)).running() as pooler:
+        yield pooler.database
 
 
 async def test_a_community_lives_behind_a_transaction_pooler(pooled: Database, redis_url: str, tmp_path: Path) -> None:

@@ -1,18 +1,17 @@
 """A physical standby is promoted under load: another timeline, a new epoch, and everybody ends equal to Postgres."""
 
 import asyncio
-import contextlib
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.e2e.people import Member
 from tests.eventlog.rig import Rig, until
 from tests.production.readers import SLUG, Reader, unread
 from tests.production.standby import Pair
+from tests.production.writers import Writer
 from tests.servers import server_folder
 from tests.stack import Stack
 
@@ -21,33 +20,6 @@ from tests.stack import Stack
 def pair() -> Iterator[Pair]:
     with server_folder() as folder, Pair(folder).running() as pair:
         yield pair
-
-
-class Writer:
-    """Posts as fast as it is answered, whatever the answer; what was answered with 201 is kept."""
-
-    def __init__(self, member: Member) -> None:
-        self._member = member
-        self.made: list[str] = []
-
-    async def run(self) -> None:
-        number = 0
-        while True:
-            number += 1
-            with contextlib.suppress(httpx.TransportError):
-                answer = await self._member.http.post("/v1/posts", json={"body": f"Number {number}. #{SLUG}"})
-                assert answer.status_code in (201, 503), answer.text
-                if answer.status_code == 201:
-                    self.made.append(answer.json()["id"])
-            await asyncio.sleep(0.02)
-
-    async def more(self, count: int) -> None:
-        before = len(self.made)
-
-        async def enough() -> bool:
-            return len(self.made) >= before + count
-
-        await until(enough, 40)
 
 
 @pytest.mark.timeout(180)
