@@ -60,15 +60,14 @@ class Tail:
     """`async for batch in tail` gives non-empty lists of entries: dense, in order, each position once.
 
     Starts after `start`, None for the head of that moment. It goes on while Redis or Postgres is away; `redis` must not
-    decode responses, None reads Postgres alone. Raises EpochChanged, again at every later step, and BehindFloor.
-    Cancelling a step loses nothing. One follower at a time. `switches` counts how often it went over to a
-    source, `filled` the holes in Redis that Postgres filled.
+    decode responses, None reads Postgres alone. Raises EpochChanged, again at every later step, and BehindFloor. A step
+    may be cancelled. `switches` counts how often it went over to a source, `filled` the holes that Postgres filled.
     """
 
     def __init__(self, log: int, *, pool: Pool, redis: "Redis | None" = None, start: Position | None = None) -> None:
         self.log = log
         self.position = start or Position(0, 0)
-        self.pg_head = self.position.seq
+        self.pg_head = self._asked_from = self.position.seq
         self.source: Literal["redis", "postgres"] = "postgres"
         self._pool = pool
         self._stream = None if redis is None else Stream(redis, log)
@@ -84,8 +83,7 @@ class Tail:
         self._to_meet = (0.0, self.position.seq)  # when a head was asked for, and what it was
         self._met_at, self._made_at = float("-inf"), monotonic()
         self._missed = ""  # why Postgres did not answer last, as it was logged
-        self.switches = {"redis": 0, "postgres": 0}
-        self.filled = 0
+        self.switches, self.filled = {"redis": 0, "postgres": 0}, 0
 
     @property
     def fresh(self) -> bool:
@@ -124,18 +122,19 @@ class Tail:
     async def _begin(self) -> None:
         answer = await self._heads.ask_now()
         if answer.value is None:
-            return await self._postgres_away(answer.error)
+            await self._postgres_away(answer.error)
+            return
         if self._at_head:
             self.position = Position(*answer.value)
         self._take_head(answer)
         if self._stream is not None:
             self._take_redis_end(await self._redis_ends.ask_now())
         self._begun = True
-        return None
 
     # Postgres's head: what must have come, and in which epoch we are.
 
     async def _read_head(self) -> tuple[int, int]:
+        self._asked_from = self.position.seq
         async with acquire(self._pool) as connection:
             if self._install_id is None:
                 self._install_id = str(await connection.fetchval("SELECT id FROM eventlog.installation"))
@@ -156,8 +155,9 @@ class Tail:
         answered = self._reading is not None and self._reading.done()  # and not taken up yet
         if self.source == "redis" and not answered and self._lag.judge(self.position.seq, seq):
             self._leave_redis("behind")
-        self._to_meet = (answer.asked_at, seq)
-        self._note_meeting()
+        if seq >= self._asked_from:  # else a standby's, which lacks what we have read: to stand there is to meet nobody
+            self._to_meet = (answer.asked_at, seq)
+            self._note_meeting()
 
     def _note_meeting(self) -> None:
         asked_at, seq = self._to_meet

@@ -1,6 +1,7 @@
 """Following a log: dense and in order, whatever Redis does."""
 
 import asyncio
+import contextlib
 import signal
 
 import pytest
@@ -166,6 +167,35 @@ async def test_a_new_epoch_ends_the_tail(rig: Rig) -> None:
             again = rig.tail(start=Position(opened, tail.position.seq), redis=redis)
             await rig.settle()
             assert (await take(again, (await rig.head()).seq - tail.position.seq))[-1] == (await rig.log())[-1]
+
+
+@pytest.mark.parametrize("redis", [True, False], ids=["with Redis", "without"])
+async def test_who_is_beyond_postgres_s_head_has_not_met_it(rig: Rig, redis: bool) -> None:
+    """A pooler leads to a standby that lacks the last entries, and nobody has opened an epoch yet: pages that were read
+    from the dead primary are kept in memory for as long as a tail is fresh."""
+    async with rig.running():
+        tail = rig.tail(redis=redis, start=await rig.head())
+        await rig.write(3)
+        dense(await take(tail, 3), 1, 3)
+        await rig.write(2)
+        dense(await take(tail, 2), 4, 5)
+
+    async def becomes(fresh: bool) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while tail.fresh is not fresh:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await anext(tail)
+
+    await becomes(True)
+    await rig.pool.execute("DELETE FROM eventlog.tick WHERE seq > 3")
+    await becomes(False)
+    for _ in range(12):  # more than a second's looks at the head
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await anext(tail)
+        assert not tail.fresh
+    assert tail.pg_head == 3
 
 
 async def test_a_tail_of_an_old_epoch_does_not_begin(rig: Rig) -> None:
