@@ -65,6 +65,7 @@ class Pooler:
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self._port}\nunix_socket_dir =\nauth_type = trust\n"
             f"auth_file = {self._folder / 'users'}\nadmin_users = admin\npool_mode = transaction\n"
             f"default_pool_size = {SERVERS}\nmax_client_conn = 200\nserver_login_retry = 1\n"
+            "query_wait_timeout = 5\n"
         )
 
 

@@ -1,7 +1,11 @@
 """Members with an open page, for faults after which everybody has to end equal to Postgres."""
 
+from collections.abc import Set
+from typing import NamedTuple
+
 from tests.e2e.fold import Json, Page
 from tests.e2e.people import Member
+from tests.eventlog.rig import until
 from tests.live_client import PATIENCE, Cursor, LiveClient
 from tests.stack import Stack
 
@@ -46,6 +50,47 @@ class Reader:
     async def equals_postgres(self) -> bool:
         fresh, _ = await self.fetched()
         return self.page.compared() == fresh.compared()
+
+
+class Circle(NamedTuple):
+    """Three members with open pages, and the first post, which the second has commented once."""
+
+    members: tuple[Member, Member, Member]
+    kept: Json
+    readers: list[Reader]
+
+    @classmethod
+    async def gathered(cls, stack: Stack) -> "Circle":
+        anna, bert, cleo = [await Member.sign_up(stack.url, name) for name in ("anna", "bert", "cleo")]
+        kept = await anna.post(f"Kept. #{SLUG}")
+        await bert.comment(kept, "Told before.")
+        readers = [Reader(stack, member) for member in (anna, bert, cleo)]
+        for reader in readers:
+            await reader.open()
+        return cls((anna, bert, cleo), kept, readers)
+
+    async def loses(self) -> Json:
+        """A post and a comment of the second member's, which everybody sees: what a failure then takes away."""
+        bert = self.members[1]
+        lost = await bert.post(f"The standby never heard of this. #{SLUG}")
+        await bert.comment(self.kept, "Nor of this.")
+        for reader in self.readers:
+            await reader.shows(lost)
+        return lost
+
+    async def ended_equal(self, lost: Json, there: Set[str]) -> None:
+        """Every page comes to equal Postgres, bears `there` and not `lost`, and then is left."""
+        for reader in self.readers:
+            assert reader.codes == [4006]
+            await until(reader.equals_postgres, 30)
+            assert lost["id"] not in reader.page.posts
+            assert there <= reader.page.posts.keys()
+            assert reader.client.subscriptions[f"topic:{SLUG}"].gaps == 0
+            await reader.client.close()
+
+    async def leave(self) -> None:
+        for member in self.members:
+            await member.http.aclose()
 
 
 async def unread(stack: Stack, member: Member) -> tuple[int, list[str]]:

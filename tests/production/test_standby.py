@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.people import Member
 from tests.eventlog.rig import Rig, until
-from tests.production.readers import SLUG, Reader, unread
+from tests.production.readers import Circle, unread
 from tests.production.standby import Pair
 from tests.production.writers import Writer
 from tests.servers import server_folder
@@ -29,12 +28,8 @@ async def test_a_standby_promoted_under_load_leaves_everybody_equal_to_postgres(
     stack = Stack(pair.database, redis_url, tmp_path, {})
     try:
         stack.start()
-        anna, bert, cleo = [await Member.sign_up(stack.url, name) for name in ("anna", "bert", "cleo")]
-        kept = await anna.post(f"Kept. #{SLUG}")
-        await bert.comment(kept, "Told before.")
-        readers = [Reader(stack, member) for member in (anna, bert, cleo)]
-        for reader in readers:
-            await reader.open()
+        circle = await Circle.gathered(stack)
+        (anna, bert, cleo), kept, readers = circle
         epoch = readers[0].client.welcome["epoch"]
         writer = Writer(cleo)
         writing = asyncio.create_task(writer.run())
@@ -42,15 +37,11 @@ async def test_a_standby_promoted_under_load_leaves_everybody_equal_to_postgres(
         await asyncio.to_thread(pair.caught_up)
         await asyncio.to_thread(pair.cut)
         await writer.more(10)
-        lost = await bert.post(f"The standby never heard of this. #{SLUG}")
-        await bert.comment(kept, "Nor of this.")
-        for reader in readers:
-            await reader.shows(lost)
+        lost = await circle.loses()
 
         pair.primary.send(signal.SIGKILL)
         await asyncio.to_thread(pair.promote)
         await asyncio.gather(*(reader.closed_by_a_new_epoch() for reader in readers))
-        assert [reader.codes for reader in readers] == [[4006]] * 3
         stack.feed.wait_ready()
         stack.notify.wait_ready()
         await writer.more(20)
@@ -62,12 +53,7 @@ async def test_a_standby_promoted_under_load_leaves_everybody_equal_to_postgres(
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
 
-        for reader in readers:
-            await until(reader.equals_postgres, 30)
-            assert lost["id"] not in reader.page.posts
-            assert kept["id"] in reader.page.posts
-            assert reader.client.subscriptions[f"topic:{SLUG}"].gaps == 0
-            await reader.client.close()
+        await circle.ended_equal(lost, {kept["id"]})
 
         async def told_twice() -> bool:
             return (await unread(stack, anna))[0] == 2
@@ -78,8 +64,7 @@ async def test_a_standby_promoted_under_load_leaves_everybody_equal_to_postgres(
             await rig.check()
             reason = await rig.pool.fetchval("SELECT reason FROM eventlog.epoch ORDER BY epoch DESC LIMIT 1")
             assert "timeline" in reason or "Redis is ahead" in reason
-        for member in (anna, bert, cleo):
-            await member.http.aclose()
+        await circle.leave()
     except BaseException:
         for service in stack.services:
             print(service.name, service.tail())
