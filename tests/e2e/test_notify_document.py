@@ -1,5 +1,6 @@
 """Notify's OpenAPI document: every call with its body and examples, and no request made of it breaks anything."""
 
+import asyncio
 import contextlib
 import re
 from typing import Any
@@ -8,10 +9,13 @@ import asyncpg
 import httpx
 import hypothesis
 import jsonschema_rs
+import pytest
 import schemathesis
 from hypothesis import HealthCheck
 
-from tests.e2e.people import PASSWORD
+from tests.chains import chained
+from tests.e2e.people import PASSWORD, Member
+from tests.eventlog.rig import until
 from tests.servers import Database, at_once
 from tests.stack import Stack
 
@@ -46,6 +50,36 @@ def test_the_inbox_is_documented_and_nothing_made_of_that_breaks_it(services: St
     before = at_once(rows(database))
     assert fuzz(services.notify.url, document, token) > 2 * EXAMPLES
     assert at_once(rows(database)) == before  # an empty inbox: there is nothing that any of it may have written
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+async def test_no_chain_of_requests_breaks_the_inbox(services: Stack, database: Database) -> None:
+    """Stateful: pages lead to pages, and lines that were listed are read up to."""
+    async with await Member.sign_up(services.url, "ada") as ada, await Member.sign_up(services.url, "bo") as bo:
+        post = await ada.post("Rain on the lake. #calm")
+        for number in range(7):
+            await bo.comment(post, f"Number {number}.")
+        inbox = f"{services.notify.url}/v1/notifications"
+
+        async def unread() -> int:
+            return int((await ada.get(inbox))["unread"])
+
+        async def all_told() -> bool:
+            return await unread() == 7
+
+        await until(all_told)
+        listed, before = (await ada.get(inbox))["items"], await rows(database)
+        document = (await ada.http.get(f"{services.notify.url}/openapi.json")).json()
+        authority = {"Authorization": f"Bearer {ada.token}"}
+        made = await asyncio.to_thread(chained, services.notify.url, document, lambda _: authority, chains=150)
+        assert min(made["listNotifications", 200], made["readNotifications", 200]) > 20, made
+        again = (await ada.get(inbox))["items"]
+        assert [line | {"read": None} for line in again] == [line | {"read": None} for line in listed]
+        assert await unread() == sum(not line["read"] for line in again) < 7
+        after = await rows(database)
+        written = {name for name, count in after.items() if count != before[name]}
+        assert written <= {"eventlog.event", "notify.inbox"}, "reading moves one row and says so, nothing else"
 
 
 async def rows(database: Database) -> dict[str, int]:

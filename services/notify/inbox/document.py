@@ -27,6 +27,19 @@ _ANSWERS: dict[str, Any] = {
     "listNotifications": Page(items=[_LINE], next=None, unread=1, as_of=AsOf(epoch=7, seq=[60])),
     "readNotifications": ReadUpTo(unread=0, up_to=_LINE.id),
 }
+_LINKS: dict[str, Any] = {
+    "NextPage": {
+        "operationId": "listNotifications",
+        "parameters": {"before": "$response.body#/next"},
+        "description": "The page after this one, unless `next` is null.",
+    },
+    "ReadThese": {
+        "operationId": "readNotifications",
+        "requestBody": {"up_to": "$response.body#/items/0/id"},
+        "description": "All lines up to the newest of this page are read.",
+    },
+}
+"""What the answer of a list leads on to."""
 _REQUEST = "9f2c4e1ab07d5533"
 _ERRORS: tuple[ChorusError, ...] = (
     errors.Unparsable(),
@@ -49,6 +62,8 @@ def completed(document: dict[str, Any], *, read: type[msgspec.Struct]) -> dict[s
             # Litestar adds a refusal of its own, in a shape that ours never have.
             ours = {s: answer for s, answer in operation["responses"].items() if s < "400" or _is_problem(answer)}
             operation["responses"] = ours
+            if name == "listNotifications":
+                ours["200"]["links"] = _LINKS
             for status, answer in ours.items():
                 for kind, content in answer.get("content", {}).items():
                     if kind == "application/problem+json":
