@@ -10,7 +10,7 @@ import click
 from services.outcome import DONE
 
 if TYPE_CHECKING:
-    from services.notify.trace.answer import Log, Trace, Traced
+    from services.notify.trace.answer import ForMember, Log, Sessions, Socket, Trace, Traced
 
 _STREAM = {
     "there": "there",
@@ -28,10 +28,11 @@ _STREAM = {
 @click.option("--member", metavar="HANDLE", help="Also: what this member may see of it, and why they were (not) told.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def command(number: str, member: str | None, as_json: bool) -> int:
-    """Follow an EVENT, or every event of a POST (or of the post of a comment), from commit to inbox.
+    """Follow an EVENT, or every event of a POST (or of the post of a comment), from commit to inbox and socket.
 
     Each by its id: when it committed and was numbered, whether Redis and Postgres hold it, which consumers have passed
-    it, whether it was parked. With --member: why they did, or did not, get it. Reads only.
+    it, whether it was parked, how many sockets follow it. With --member: why they did, or did not, get it, and each of
+    their sockets. Reads only; notify processes are asked over Redis, for two seconds at most.
     """
     import msgspec
 
@@ -88,7 +89,7 @@ def _told(trace: "Trace") -> list[str]:
     for each in trace.consumers:
         behind = f"{each.behind} behind" if each.behind else "at the head"
         lines.append(f"consumer {each.name}: at {each.seq} of log {each.log}, {behind}, moved {_at(each.moved_at)}")
-    return [*lines, f"sessions: {trace.sessions}"]
+    return [*lines, *_sessions(trace.sessions)]
 
 
 def _event(event: "Traced", log: "Log", member: str | None) -> list[str]:
@@ -117,7 +118,56 @@ def _event(event: "Traced", log: "Log", member: str | None) -> list[str]:
         inbox = event.member.inbox
         line = f" (line {inbox.line}, {inbox.kind}, {'read' if inbox.read else 'unread'})" if inbox.line else ""
         lines.append(f"  {member}: inbox: {inbox.told}{line}. {inbox.why}")
+        lines += [f"  {member}: {line}" for line in _sockets(event.member)]
+    for crowd in event.crowds or ():
+        parts = {
+            "went to": crowd.reached,
+            "waits for": crowd.behind,
+            "was held by": crowd.held,
+            "came before": crowd.later,
+        }
+        said = ", ".join(f"{what} {number}" for what, number in parts.items() if number)
+        lines.append(f"  sockets    {crowd.channel}: {crowd.sockets} now, {crowd.guests} of them guests'; it {said}")
     return lines
+
+
+_GONE = 3
+"""Sockets that were closed before the event, or opened after it without it, that are shown."""
+
+
+def _sockets(member: "ForMember") -> list[str]:
+    """Those that were open then or have had it since; of the others only the newest."""
+    if member.sockets is None:
+        return []
+    near = [each for each in member.sockets if each.open_then or each.reached in ("delivered", "held", "pending")]
+    others = [each for each in member.sockets if each not in near]
+    lines = [_socket(each) for each in near]
+    if not any(each.open_then for each in near):
+        lines.append("sockets: none of theirs is known to have been connected when it was numbered")
+    return [*lines, *(_socket(each) for each in others[:_GONE])]
+
+
+def _socket(socket: "Socket") -> str:
+    from services.notify.trace.sockets import closing
+
+    life = f"open since {_at(socket.opened_at)}"
+    if socket.closed_at is not None:
+        life = f"{_at(socket.opened_at)} to {_at(socket.closed_at)}, {closing(socket.code)}"
+    unsent = f"; {socket.unsent:,} bytes wait for its reader" if socket.unsent else ""
+    return f"socket {socket.session} of {socket.process}, {life}: {socket.reached}. {socket.why}{unsent}"
+
+
+def _sessions(sessions: "Sessions") -> list[str]:
+    if sessions.away is not None:
+        return [f"sessions: not asked: {sessions.away}"]
+    lines = [
+        f"sessions: {each.process} has {each.sockets:,} sockets, and knows which were closed since {_at(each.since)}"
+        for each in sessions.processes
+    ]
+    silent = 0 if sessions.heard is None else sessions.heard - len(sessions.processes)
+    if silent:
+        lines.append(f"sessions: {silent} more heard the question and did not answer in time")
+    return lines or ["sessions: no notify process listens on this Redis; what ended processes had is known to nobody"]
 
 
 def _at(moment: datetime) -> str:

@@ -181,6 +181,8 @@ class Notify:
                 "notifier": Notifier(pool, redis, wake=waker.wake).run(),
                 "housekeeping": housekeeping.run(pool),
             }
+            if redis is not None:
+                work["witness"] = self.gateway.witness.run(redis, pool)
             if (taking := carrier(settings.smtp_url, settings.mail_dir)) is not None:
                 work["postman"] = Postman(
                     pool,

@@ -82,7 +82,7 @@ def running(*nodes: Node, mode: Sequence[str] = ()) -> Iterator[None]:
 
 
 ACL = (
-    "~chorus:* &chorus:wake -@all +@connection +@stream +@scripting +get +set +exists +del "
+    "~chorus:* &chorus:wake &chorus:sessions* -@all +@connection +@stream +@scripting +get +set +exists +del "
     "+publish +subscribe +unsubscribe +info +config|get"
 )
 """What the Redis user of Chorus needs; docs/PRODUCTION.md says the same. `info` and `config|get` are for the doctor."""

@@ -17,6 +17,7 @@ from services.notify.live.frames import Drain, encode
 from services.notify.live.generation import Generation
 from services.notify.live.protocol import LiveProtocol, live_protocol_of
 from services.notify.live.session import Ended, Refused, Session
+from services.notify.live.witness import Witness
 from services.notify.settings import NotifySettings
 from shared.garbage import Residents
 from shared.telemetry import get_logger
@@ -34,6 +35,7 @@ class Gateway:
         self._timing = timing
         self._addresses: Counter[str] = Counter()
         self._sockets: dict[Session, Generation] = {}
+        self.witness = Witness(self._sockets)
         self.credentials: Credentials | None = None
         self.draining = False
         self._retiring: set[asyncio.Task[None]] = set()
@@ -92,6 +94,7 @@ class Gateway:
         finally:
             patience.cancel()
             connection.close()
+            self.witness.closed(session, generation.hub, protocol.ended)
             generation.hub.exit(session)
             del self._sockets[session]
             self._residents.left(len(self._sockets))

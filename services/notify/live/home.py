@@ -26,9 +26,10 @@ queries = load_queries(Path(__file__).parent.parent / "sql" / "live.sql")
 
 
 class Home(Subscription):
-    """A subscription to `home`; `loaded` is the position per log that its channels were read at (None: not yet)."""
+    """A subscription to `home`; `loaded` is the position per log that its channels were read at (None: not yet).
+    `came`: by channel that it got while live, where that was."""
 
-    __slots__ = ("heard", "loaded")
+    __slots__ = ("came", "heard", "loaded")
 
     def __init__(self, request_id: int | None, since: tuple[int, ...] | None) -> None:
         super().__init__("home", request_id, since)
@@ -36,6 +37,7 @@ class Home(Subscription):
         self.waiting = True
         self.loaded: list[int] | None = None
         self.heard: list[tuple[MembershipChanged, int, int]] = []
+        self.came: dict[str, list[int]] = {}
 
 
 class Homes:
@@ -112,6 +114,10 @@ class Homes:
             return
         change: Callable[[Session, str], None] = self._hub.follow if event.joined else self._hub.unfollow
         change(session, channel)
+        if event.joined:
+            home.came[channel] = self._hub.position()
+        else:
+            home.came.pop(channel, None)
         added, removed = ([channel], []) if event.joined else ([], [channel])
         session.outlet.tell(encode(HomeChanged(added=added, removed=removed, as_of=self._hub.as_of())))
 

@@ -75,6 +75,10 @@ class Hub:
         """Per log: everything through here has come in."""
         return [ring.end for ring in self.rings]
 
+    def handed(self) -> list[int]:
+        """Per log: everything through here was in a round that has begun, and went to whoever is not behind."""
+        return self._handed
+
     def as_of(self) -> AsOf:
         """The position as the wire gives it."""
         return AsOf(epoch=self.epoch, seq=self.position())
@@ -128,6 +132,8 @@ class Hub:
         if session.subscriptions.get(subscription.name) is subscription:
             del session.subscriptions[subscription.name]
         if subscription.live:
+            if not session.ended:
+                session.remember(subscription, session.behind or self._handed)
             subscription.live = False
             for channel in subscription.channels:
                 self.unfollow(session, channel)

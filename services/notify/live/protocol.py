@@ -23,12 +23,14 @@ _AT_ONCE = struct.pack("ii", 1, 0)
 
 class LiveProtocol(WebSocketsSansIOProtocol):
     """One socket. `heard`: loop time when the peer last gave a sign of life; `written`: bytes ever handed to `write`;
-    `paused`: a quarter of the bound waits to go out; `share`: the rest of it, which one write may add."""
+    `paused`: a quarter of the bound waits to go out; `share`: the rest of it, which one write may add; `ended`: our
+    code when we closed it."""
 
     heard = 0.0
     written = 0
     paused = False
     share = 49_152
+    ended: Close | None = None
     on_pause: Callable[[], None] | None = None
     on_resume: Callable[[], None] | None = None
 
@@ -86,6 +88,7 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         metrics.CLOSES.labels(int(code)).inc()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": int(code), "reason": code.reason})
         self.close_sent = True
+        self.ended = code
         if self.paused or code is Close.TOO_SLOW:
             self._cut()
             return

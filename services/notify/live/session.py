@@ -4,7 +4,8 @@
 """
 
 import secrets
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 from services.notify.live.codes import (
     BAD_FRAMES_PER_MINUTE,
@@ -65,8 +66,9 @@ class Ended(Exception):
 class Subscription:
     """One name that a session follows: a channel, or `home`, which stands for many.
 
-    `position`: while pending, everything through here has been written, per log. `waiting`: for something that is not
-    here yet. `extended`: its replay needed Postgres. `written`: what a replay sent last, by channel and log.
+    `position`: while pending, everything through here has been written, per log; then where it became live. `waiting`:
+    for something that is not here yet. `extended`: its replay needed Postgres. `written`: what a replay sent last, by
+    channel and log.
     """
 
     __slots__ = ("channels", "extended", "live", "name", "position", "request_id", "since", "waiting", "written")
@@ -83,8 +85,22 @@ class Subscription:
         self.written: dict[tuple[str, int], int] = {}
 
 
+class Left(NamedTuple):
+    """A subscription that ended while its socket stayed: as it was, and the hub's position per log at its end."""
+
+    name: str
+    channels: tuple[str, ...]
+    since: list[int] | None
+    start: list[int] | None
+    until: list[int]
+
+
+LEFT = 8
+"""Subscriptions that a session remembers having ended; only operators ask for them."""
+
+
 class Session:
-    """The state of one socket from its accept to its end.
+    """The state of one socket from its accept to its end. `opened`: on the loop's clock.
 
     `behind`: None, or the position per log through which every live subscription has been written, while the hub leaves
     the session out; `base` is where its catching up began (None: not yet), `extended` whether that needed Postgres.
@@ -103,6 +119,8 @@ class Session:
         "fetching",
         "greeted",
         "id",
+        "left",
+        "opened",
         "outlet",
         "queued",
         "session_id",
@@ -112,10 +130,12 @@ class Session:
 
     def __init__(self, outlet: Outlet, now: float) -> None:
         self.id = secrets.token_hex(8)
+        self.opened = now
         self.outlet = outlet
         self.account_id: int | None = None
         self.session_id: int | None = None
         self.subscriptions: dict[str, Subscription] = {}
+        self.left: tuple[Left, ...] = ()
         self.behind: list[int] | None = None
         self.base: list[int] | None = None
         self.written: dict[tuple[str, int], int] = {}
@@ -166,6 +186,12 @@ class Session:
             return True
         home = self.subscriptions.get("home")
         return home is not None and home.live and channel in home.channels
+
+    def remember(self, ended: Subscription, until: Sequence[int]) -> None:
+        """A live subscription has ended at this position."""
+        since = None if ended.since is None else list(ended.since)
+        left = Left(ended.name, ended.channels, since, ended.position, list(until))
+        self.left = (*self.left[-LEFT + 1 :], left)
 
     def signed_in(self, principal: Principal) -> None:
         """From now on the session is this member's."""

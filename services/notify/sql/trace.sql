@@ -63,3 +63,7 @@ where n.account_id = :account and n.cause = any(:causes::text[]);
 -- Fan-out jobs that have yet to reach the member.
 select post_id, comment_id, kind, done, cardinality(recipients) as recipients, error
 from notify.fanout_job where post_id = any(:posts::bigint[]) and recipients @> array[:account::bigint];
+
+-- name: installation$
+-- Whose notify processes are asked about sockets.
+select id::text from eventlog.installation;

@@ -5,6 +5,20 @@ from typing import Literal
 
 import msgspec
 
+from services.notify.live.testimony import Crowd
+
+Reached = Literal[
+    "delivered",
+    "held",
+    "behind",
+    "pending",
+    "closed before",
+    "left before",
+    "joined later",
+    "not followed",
+    "another epoch",
+]
+"""Of several subscriptions that cover an event, the first of these tells."""
 InStream = Literal["there", "not yet", "trimmed", "missing", "not numbered", "redis is away", "no redis"]
 Told = Literal[
     "told",
@@ -73,11 +87,52 @@ class Inbox(Answer, frozen=True, kw_only=True):
     read: bool | None = None
 
 
+class Socket(Answer, frozen=True, kw_only=True):
+    """One of the member's sockets, and whether an event went to it. Positions are `epoch-seq` in the event's log.
+
+    `open_then`: it was connected when the event was numbered. `by`: the subscription that `reached` is about: it
+    resumed from `since` (null: from now on), is live from `start` (null: not yet), and was written `through`, where a
+    page that comes back may resume. `unsent`: bytes that wait for its reader. `code`: how it was closed (null: its page
+    left).
+    """
+
+    session: str
+    process: str
+    opened_at: datetime
+    closed_at: datetime | None
+    code: int | None
+    open_then: bool
+    reached: Reached
+    why: str
+    by: str | None
+    since: str | None
+    start: str | None
+    through: str | None
+    unsent: int
+
+
+class Process(Answer, frozen=True, kw_only=True):
+    """A notify process that answered: its host and process id, and from when on it remembers closed sockets."""
+
+    process: str
+    since: datetime
+    sockets: int
+
+
+class Sessions(Answer, frozen=True, kw_only=True):
+    """Who was asked about sockets: `heard` processes, null where a cluster can't tell; `away`: why nobody was."""
+
+    away: str | None
+    heard: int | None
+    processes: list[Process]
+
+
 class ForMember(Answer, frozen=True, kw_only=True):
-    """One event as it concerns one member."""
+    """One event as it concerns one member; `sockets` is null where nobody could be asked, or it has no position."""
 
     channels: list[Channel]
     inbox: Inbox
+    sockets: list[Socket] | None = None
 
 
 class Traced(Answer, frozen=True, kw_only=True):
@@ -100,6 +155,8 @@ class Traced(Answer, frozen=True, kw_only=True):
     """Consumers that have yet to come to it."""
     dead_letter: Letter | None
     member: ForMember | None
+    crowds: list[Crowd] | None = None
+    """Without a member, of all processes together; null where nobody could be asked, or it has no position."""
 
 
 class Subject(Answer, frozen=True, kw_only=True):
@@ -119,4 +176,4 @@ class Trace(Answer, frozen=True, kw_only=True):
     logs: list[Log]
     consumers: list[Consumer]
     member: str | None
-    sessions: str
+    sessions: Sessions

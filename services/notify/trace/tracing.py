@@ -5,7 +5,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import msgspec
+
 from services.notify.inbox.inbox import rows_of
+from services.notify.live.testimony import Place
 from services.notify.trace.answer import (
     Channel,
     Consumer,
@@ -14,10 +17,13 @@ from services.notify.trace.answer import (
     InStream,
     Letter,
     Log,
+    Process,
+    Sessions,
     Subject,
     Trace,
     Traced,
 )
+from services.notify.trace.asking import Asked, ask
 from services.notify.trace.reasons import (
     CONSUMER,
     Known,
@@ -27,6 +33,7 @@ from services.notify.trace.reasons import (
     of_a_recipient,
     still_standing,
 )
+from services.notify.trace.sockets import crowds_of, sockets_of
 from services.notify.trace.stream import Streams
 from shared.errors import NotFound
 from shared.ids import id_time
@@ -42,10 +49,6 @@ MOST = 200
 """Events of a post that are shown at most, the newest."""
 FIRST_POST = 1 << 40
 """Ids of posts hold their milliseconds since 1970 above 21 bits, events are counted from 1: no number is both."""
-SESSIONS = (
-    "Who is connected stands in the memory of each notify process and is not asked for; "
-    "what a socket missed while connected, its next `mark` or frame proves."
-)
 
 
 async def trace(connection: Connection, redis_url: str, number: int, handle: str | None) -> Trace:
@@ -68,6 +71,7 @@ async def trace(connection: Connection, redis_url: str, number: int, handle: str
         ]
     finally:
         await streams.close()
+    events, sessions = await _with_sockets(connection, redis_url, rows, events, member)
     return Trace(
         post=subject,
         note=note,
@@ -75,8 +79,37 @@ async def trace(connection: Connection, redis_url: str, number: int, handle: str
         logs=list(logs.values()),
         consumers=[Consumer(**each, behind=max(0, heads[each["log"]]["head"] - each["seq"])) for each in consumers],
         member=member["handle"] if member else None,
-        sessions=SESSIONS,
+        sessions=sessions,
     )
+
+
+async def _with_sockets(
+    connection: Connection, redis_url: str, rows: Sequence[Any], events: Sequence[Traced], member: Any
+) -> tuple[list[Traced], Sessions]:
+    """The events with what sockets had of them: the member's, or how many of everybody's."""
+    numbered = [number for number, row in enumerate(rows) if row["seq"] is not None]
+    if not numbered:
+        return list(events), Sessions(away="nothing here has a position yet", heard=None, processes=[])
+    places = [
+        Place(log=rows[n]["log"], epoch=rows[n]["epoch"], seq=rows[n]["seq"], channels=list(rows[n]["channels"]))
+        for n in numbered
+    ]
+    installation = await asked.installation(connection)
+    answers = await ask(redis_url, installation, member["id"] if member else None, places)
+    found = list(events)
+    if answers.away is None:
+        for place, number in enumerate(numbered):
+            found[number] = _as_seen(events[number], answers, place, places[place])
+    processes = [Process(process=t.process, since=t.since, sockets=t.sockets) for t in answers.testimonies]
+    return found, Sessions(away=answers.away, heard=answers.heard, processes=processes)
+
+
+def _as_seen(event: Traced, answers: Asked, number: int, place: Place) -> Traced:
+    if event.member is None:
+        return msgspec.structs.replace(event, crowds=crowds_of(answers.testimonies, number, place))
+    assert event.numbered_at is not None  # noqa: S101 - it has a place
+    sockets = sockets_of(answers.testimonies, place, event.numbered_at)
+    return msgspec.structs.replace(event, member=msgspec.structs.replace(event.member, sockets=sockets))
 
 
 async def _log(streams: Streams, head: Any) -> Log:

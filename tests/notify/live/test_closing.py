@@ -3,6 +3,7 @@
 import asyncio
 import socket as sockets
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -203,16 +204,22 @@ async def stalled_reader(house: House, channel: str) -> sockets.socket:
 
 async def raw_peer(house: House, *channels: str) -> sockets.socket:
     """A socket with a small receive buffer that said hello, and reads nothing."""
+    return await raw_peer_at(house.port, channels)
+
+
+async def raw_peer_at(port: int, channels: Sequence[str], token: str | None = None) -> sockets.socket:
+    """The same at another server, of a member."""
     peer = sockets.socket()
     peer.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
-    await asyncio.to_thread(peer.connect, ("127.0.0.1", house.port))
+    await asyncio.to_thread(peer.connect, ("127.0.0.1", port))
     peer.sendall(
-        f"GET /v1/live HTTP/1.1\r\nHost: 127.0.0.1:{house.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"GET /v1/live HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Protocol: chorus.v1\r\n\r\n".encode()
     )
     await asyncio.to_thread(peer.recv, 4096)
-    peer.sendall(text_frame({"type": "hello", "subscribe": [{"channel": each} for each in channels]}))
+    hello = {"type": "hello", "token": token, "subscribe": [{"channel": each} for each in channels]}
+    peer.sendall(text_frame(hello))
     return peer
 
 
