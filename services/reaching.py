@@ -43,10 +43,12 @@ def words(error: Exception) -> str:
     return (said or type(error).__name__).strip().rstrip(".").replace("\n", "; ")
 
 
-async def postgres(url: str, setting: str = "CHORUS_DATABASE_URL") -> "asyncpg.Connection[asyncpg.Record]":
-    """A connection, which the caller closes. Raises Unreachable."""
+async def postgres(
+    url: str, setting: str = "CHORUS_DATABASE_URL", *, statement: float = 30
+) -> "asyncpg.Connection[asyncpg.Record]":
+    """A connection, which the caller closes; `statement`: seconds that one may take. Raises Unreachable."""
     try:
-        return await asyncpg.connect(**connecting(url), timeout=PATIENCE, command_timeout=30)
+        return await asyncpg.connect(**connecting(url), timeout=PATIENCE, command_timeout=statement)
     except (*POSTGRES_AWAY, ValueError) as error:
         raise Unreachable(
             f"Postgres at {address(url)} can't be reached: {words(error)}. Look at {setting} and at that server."

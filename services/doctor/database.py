@@ -176,6 +176,11 @@ async def _consumers(session: Session, _settings: Common) -> list[Finding]:
 
 
 async def _days(session: Session, _settings: Common) -> list[Finding]:
+    return await days_found(session)
+
+
+async def days_found(session: Session) -> list[Finding]:
+    """Whether days are made ahead, and whether nothing had to go to the default partition."""
     today = clock.now().strftime("%Y%m%d")
     days = [row["day"] async for row in asked.days(session)]
     ahead = sum(day > today for day in days)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 CHUNK = 256 * 1024
 """Bytes read at once when a photo is streamed."""
-
+LISTED = 500
+"""Keys listed at once."""
 _RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
 """Somebody waits for the answer; the client's own three minutes are for jobs."""
 _CLIENT: "ClientConfig" = {"connect_timeout": timedelta(seconds=3), "timeout": timedelta(seconds=15)}
@@ -110,6 +111,12 @@ class Storage:
         except NotFound:
             return False
         return True
+
+    async def keys(self) -> AsyncIterator[list[str]]:
+        """Every key under which something is kept, some hundred at a time, in no order."""
+        with _reached():
+            async for found in obstore.list(self._store, chunk_size=LISTED):
+                yield [each["path"] for each in found]
 
     async def delete(self, key: str) -> None:
         """Nothing is kept under `key` any more; already gone is well."""

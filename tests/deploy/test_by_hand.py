@@ -74,6 +74,12 @@ async def test_every_service_starts_as_the_file_says_and_a_post_reaches_a_socket
                 post = await ann.post("First #tea")
                 await client.until(lambda: any(each["type"] == "post.created" for each in seen.events))
                 assert post["id"] in str(seen.events)
+                traced = machine.run("chorus", "trace", post["id"])
+                assert "topic:tea: 1 now, 1 of them guests'; it went to 1" in traced.stdout, (
+                    traced.stdout + traced.stderr
+                )
+            audit = machine.run("chorus", "audit")
+            assert audit.returncode == 0, audit.stdout + audit.stderr
             # A page of the file's address, and no other, may use its cookie.
             body = {"handle": ann.account["handle"], "password": "a kettle, a lamp and a chair", "cookie": True}
             for origin, status in ((PAGE, 201), (url(machine, 8000), 403)):

@@ -65,6 +65,7 @@ async def test_a_community_lives_behind_a_transaction_pooler(pooled: Database, r
         for member in members:
             await member.http.aclose()
         assert "BAD" not in await chorus(stack.feed._env, "doctor")
+        assert "ok   counts of posts" in await chorus(stack.feed._env, "audit")
         assert len((await chorus(stack.feed._env, "export")).splitlines()) > 25
         async with Rig(pooled, redis_url) as rig:
             await rig.settle()

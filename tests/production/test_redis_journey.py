@@ -61,6 +61,11 @@ async def test_posts_and_notifications_arrive(kind: str, logs: int, database: Da
                 for service in (stack.url, stack.notify.url):
                     ready = (await anna.http.get(f"{service}/readyz")).json()
                     assert (ready["status"], ready["broken"]) == ("ok", [])
+                traced = await chorus(stack.feed._env, "trace", posts[0]["id"])
+                assert "topic:nodes: 1 now, 0 of them guests'; it went to 1" in traced
+                assert "not asked" not in traced
+                audit = await chorus(stack.feed._env, "audit")
+                assert "BAD" not in audit
                 said = await chorus(stack.feed._env, "doctor")
                 assert said.count("stream chorus:log:") == logs
         finally:

@@ -66,5 +66,6 @@ async def test_an_older_dump_is_restored_under_live_clients_and_everybody_ends_e
     async with Rig(database, redis_url) as rig:
         await rig.settle()
         await rig.check()
+    assert "BAD" not in await chorus({**env, "CHORUS_NOTIFY_DATABASE_URL": database.url_notify}, "audit")
     for member in members:
         await member.http.aclose()
