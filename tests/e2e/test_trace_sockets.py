@@ -100,7 +100,10 @@ async def test_each_socket_of_a_member_has_its_own_answer(room: Room) -> None:
     ann = await room.member("ann")
     await room.member("bob")
     first = await ann.post("Who has one? #Ladders")
+    early_home = await room.tab(ann, 0, "home")
+    between = await ann.post("Anybody? #Ladders")
     await ann.call("PUT", "/v1/topics/ladders/membership")
+    await early_home.until(lambda: early_home.latest["type"] == "home.changed")
     before = (await ann.get("/v1/topics/ladders"))["as_of"]
     follows = await room.tab(ann, 0, TOPIC)
     elsewhere = await room.tab(ann, 1, "topic:bicycles")
@@ -127,6 +130,7 @@ async def test_each_socket_of_a_member_has_its_own_answer(room: Room) -> None:
             "follows": follows,
             "elsewhere": elsewhere,
             "at home": at_home,
+            "at home before the topic": early_home,
             "left": left,
             "closed": closed,
             "came back": came_back,
@@ -138,6 +142,7 @@ async def test_each_socket_of_a_member_has_its_own_answer(room: Room) -> None:
         "follows": ("delivered", True),
         "elsewhere": ("not followed", True),
         "at home": ("delivered", True),
+        "at home before the topic": ("delivered", True),
         "left": ("left before", True),
         "closed": ("closed before", False),
         "came back": ("delivered", False),
@@ -151,6 +156,7 @@ async def test_each_socket_of_a_member_has_its_own_answer(room: Room) -> None:
     assert (gone.code, gone.closed_at is not None, gone.through is not None) == (None, True, True)
     assert found[session(follows)].process != found[session(elsewhere)].process
     assert len((await room.trace(first, ann)).sessions.processes) == 2
+    assert (await room.sockets(between, ann))[session(early_home)].reached == "joined later"
 
 
 async def test_a_socket_that_reads_nothing_is_behind_and_the_others_are_not(room: Room) -> None:
