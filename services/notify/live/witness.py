@@ -136,7 +136,8 @@ class Witness:
         """Redis's channels are all installations' of that server: of another's members we know nothing. Which we are is
         asked each time, since a restore may change it."""
         try:
-            ours = await install_id(pool)
+            async with asyncio.timeout(CALL_TIMEOUT):
+                ours = await install_id(pool)
         except POSTGRES_AWAY:
             ours = question.installation  # as good as it gets; ids of members are no other installation's
         if question.installation == ours:
