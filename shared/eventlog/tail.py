@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from shared.clock import monotonic
 from shared.eventlog.cancellation import Cancellation
 from shared.eventlog.entries import TOMBSTONE, Entry, entry_of, floor, read_range, read_rows
+from shared.eventlog.gaps import Cause, Gaps
 from shared.eventlog.lag import Lag
 from shared.eventlog.position import Position
 from shared.eventlog.stream import CALL_TIMEOUT, UNAVAILABLE, Pairs, Reading, Stream
@@ -60,8 +61,8 @@ class Tail:
     """`async for batch in tail` gives non-empty lists of entries: dense, in order, each position once.
 
     Starts after `start`, None for the head of that moment. It goes on while Redis or Postgres is away; `redis` must not
-    decode responses, None reads Postgres alone. Raises EpochChanged, again at every later step, and BehindFloor. A step
-    may be cancelled. `switches` counts how often it went over to a source, `filled` the holes that Postgres filled.
+    decode responses, None reads Postgres alone. Raises EpochChanged, again at every later step, and BehindFloor.
+    Cancelling a step loses nothing. One follower at a time. `switches` counts how often it went over to a source.
     """
 
     def __init__(self, log: int, *, pool: Pool, redis: "Redis | None" = None, start: Position | None = None) -> None:
@@ -83,7 +84,7 @@ class Tail:
         self._to_meet = (0.0, self.position.seq)  # when a head was asked for, and what it was
         self._met_at, self._made_at = float("-inf"), monotonic()
         self._missed = ""  # why Postgres did not answer last, as it was logged
-        self.switches, self.filled = {"redis": 0, "postgres": 0}, 0
+        self.switches, self.gaps = {"redis": 0, "postgres": 0}, Gaps()
 
     @property
     def fresh(self) -> bool:
@@ -111,6 +112,7 @@ class Tail:
             if batch:
                 self.position = Position(self.position.epoch, batch[-1].seq)
                 self._note_meeting()
+                self.gaps.passed(self.position.seq)
                 return batch
 
     async def aclose(self) -> None:
@@ -154,6 +156,7 @@ class Tail:
         self.pg_head, self._missed = seq, ""
         answered = self._reading is not None and self._reading.done()  # and not taken up yet
         if self.source == "redis" and not answered and self._lag.judge(self.position.seq, seq):
+            self.gaps.notice("behind", seq)
             self._leave_redis("behind")
         if seq >= self._asked_from:  # else a standby's, which lacks what we have read: to stand there is to meet nobody
             self._to_meet = (answer.asked_at, seq)
@@ -183,9 +186,7 @@ class Tail:
     async def _from_redis(self) -> list[Entry]:
         pairs = [pair for pair in self._held if pair[0].seq > self.position.seq]
         self._held = []
-        if not pairs:
-            pairs = await self._read_on()
-        if not pairs:
+        if not pairs and not (pairs := await self._read_on()):
             return []
         if pairs[0][0].epoch != self.position.epoch:
             self._leave_redis("another epoch")
@@ -196,10 +197,11 @@ class Tail:
             self._held = pairs[len(batch) :]
         if batch:
             return batch
-        at, entry = pairs[0]
-        if entry is None:
-            log_.error("stream_entry_malformed", log=self.log, at=str(at))
-        return await self._fill(at.seq if entry is None else at.seq - 1)
+        at, _ = pairs[0]
+        if at.seq > self.position.seq + 1:
+            return await self._fill("missing", at.seq - 1)
+        log_.error("stream_entry_malformed", log=self.log, at=str(at))
+        return await self._fill("malformed", at.seq)
 
     async def _read_on(self) -> Pairs:
         """What Redis shows next; nothing when it shows nothing yet, or was left. Meanwhile the heads are looked at."""
@@ -287,13 +289,13 @@ class Tail:
             await asyncio.sleep(POSTGRES_POLL)
         return batch
 
-    async def _fill(self, last: int) -> list[Entry]:
+    async def _fill(self, cause: Cause, last: int) -> list[Entry]:
         """What Redis left out, up to `last`. When Postgres has nothing there either, Redis is not ours to believe."""
+        self.gaps.notice(cause, last)
         batch = await self._next_of_postgres(last)
         if not batch:
             self._leave_redis("ahead of Postgres")
             await self._meet_head()
-        self.filled += bool(batch)
         return batch
 
     async def _next_of_postgres(self, last: int) -> list[Entry]:

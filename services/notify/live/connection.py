@@ -147,9 +147,9 @@ class Connection:
             assert channel is not None  # noqa: S101 - checked above
             since = None if each.since is None else each.since.seq
             if not may_subscribe(session.account_id, channel):
-                generation.refuse(session, each.channel, "forbidden")
+                generation.refuse(session, each, "forbidden")
             elif each.since is not None and each.since.epoch < generation.hub.epoch:
-                generation.refuse(session, each.channel, "epoch")
+                generation.refuse(session, each, "epoch")
             else:
                 generation.start(session, each.channel, request_id, since)
 

@@ -14,6 +14,7 @@ from services.notify.live.ring import Ring
 
 Handled = Callable[[int], float]
 """The position through which the notifier has handled a log."""
+_CAUSED = ["log", "cause"]
 
 
 class Gauges(Collector):
@@ -61,7 +62,7 @@ class Gauges(Collector):
         )
         rings = self._follower.current.hub.rings if self._follower.current else ()
         for ring, tail in zip(rings, self._follower.tails, strict=False):
-            log, seen = str(ring.log), max(tail.pg_head, ring.end)
+            log, seen = str(ring.log), max(tail.pg_head, tail.position.seq)
             handled = int(self._handled(ring.log))
             head.add_metric([log], seen)
             at.add_metric([log], ring.end)
@@ -77,14 +78,17 @@ class Gauges(Collector):
         switches = CounterMetricFamily(
             "chorus_live_tail_switches", "Times that the tail went over to a source.", labels=["log", "to"]
         )
-        filled = CounterMetricFamily(
-            "chorus_live_tail_holes_filled", "Holes in the stream that were filled from Postgres.", labels=["log"]
+        noticed, repaired = (
+            CounterMetricFamily(f"chorus_live_gaps_{done}", f"Gaps in the stream that were {done}.", labels=_CAUSED)
+            for done in ("noticed", "repaired")
         )
         for tail in self._follower.tails:
             for source, count in tail.switches.items():
                 switches.add_metric([str(tail.log), source], count)
-            filled.add_metric([str(tail.log)], tail.filled)
-        yield from (switches, filled)
+            for family, counts in ((noticed, tail.gaps.noticed), (repaired, tail.gaps.repaired)):
+                for cause, count in counts.items():
+                    family.add_metric([str(tail.log), cause], count)
+        yield from (switches, noticed, repaired)
 
 
 def _age_after(ring: Ring, handled: int) -> float:

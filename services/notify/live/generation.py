@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from services.notify.live import metrics
 from services.notify.live.codes import Close
 from services.notify.live.fanout import reset
+from services.notify.live.frames import Asked
 from services.notify.live.history import History
 from services.notify.live.home import Homes
 from services.notify.live.hub import Hub
-from services.notify.live.recovery import Recovery
+from services.notify.live.recovery import Recovery, recovered
 from services.notify.live.ring import Ring
 from services.notify.live.session import Session, Subscription
 from shared.postgres import Pool
@@ -55,18 +56,26 @@ class Generation:
         else:
             self.recovery.start(session, Subscription(name, request_id, since))
 
-    def refuse(self, session: Session, name: str, reason: str) -> None:
-        """The session does not follow `name`, nor goes on doing so: `reset`."""
+    def refuse(self, session: Session, asked: Asked, reason: str) -> None:
+        """The session does not follow what it asked for, nor goes on doing so: `reset`."""
+        name = asked.channel
         old = session.subscriptions.get(name)
         if old is not None:
             self.hub.drop(session, old)
+        if asked.since is not None:
+            metrics.RECOVERIES.labels("none", reason).inc()
         metrics.RESETS.labels(reason).inc()
         session.outlet.tell(reset(name, reason))
 
     def _unable(self) -> None:
         """Postgres can't be asked: those who wait for its answer come back later."""
         for session in list(self.hub.sessions):
-            if session.fetching or any(s.waiting for s in session.subscriptions.values()):
+            waiting = [s for s in session.subscriptions.values() if s.waiting]
+            for subscription in waiting:
+                recovered(subscription, "unavailable", "postgres")
+            if session.fetching:
+                metrics.CATCH_UPS.labels("postgres", "unavailable").inc()
+            if session.fetching or waiting:
                 session.outlet.end(Close.NOT_NOW)
 
     async def _mark(self) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from services.notify.live.frames import ErrorFrame, HomeChanged, encode
 from services.notify.live.hub import Hub
-from services.notify.live.recovery import Recovery
+from services.notify.live.recovery import Recovery, recovered
 from services.notify.live.session import Session, Subscription
 from shared.events import MembershipChanged
 from shared.ids import parse_id
@@ -71,6 +71,7 @@ class Homes:
         except Exception as error:
             log.warning("home_unavailable", error=repr(error))
             if session.subscriptions.get("home") is home:
+                recovered(home, "unavailable", "postgres")
                 self._hub.drop(session, home)
                 detail = "Your topics could not be read."
                 refusal = ErrorFrame(id=home.request_id, code="busy", detail=detail, channel="home", retry_after=2)

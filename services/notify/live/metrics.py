@@ -17,12 +17,12 @@ CLOSES = Counter("chorus_live_closes_total", "Sockets closed, by code; `client` 
 RESETS = Counter("chorus_live_resets_total", "Subscriptions ended with a reset.", ["reason"])
 RECOVERIES = Counter(
     "chorus_live_recoveries_total",
-    "Subscriptions with a `since`, by where their past came from and how it ended.",
+    "Subscriptions with a `since`, by where the answer came from and what it was.",
     ["source", "outcome"],
 )
 CATCH_UPS = Counter(
     "chorus_live_catch_ups_total",
-    "Sessions that fell behind, by where what they lacked came from and how it ended.",
+    "Sessions that fell behind, by where the answer came from and what it was.",
     ["source", "outcome"],
 )
 HISTORY = Counter("chorus_live_history_entries_total", "Entries read from Postgres to extend a ring.", ["log"])

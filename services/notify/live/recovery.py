@@ -22,6 +22,14 @@ TURN = 8
 """Steps between two yields to the loop."""
 
 
+def recovered(subscription: Subscription, outcome: str, source: str = "") -> None:
+    """Counts how a pending subscription's recovery ended; one without a `since` has none. `source`: what METRICS.md
+    says; where its past came from unless told."""
+    if subscription.since is not None:
+        source = source or ("postgres" if subscription.extended else "ring")
+        metrics.RECOVERIES.labels(source, outcome).inc()
+
+
 class Past(Protocol):
     """What lies outside the rings, on either side."""
 
@@ -120,17 +128,19 @@ class Recovery:
         def fetched(there: bool) -> None:
             session.fetching = False
             if not there:
+                source = "postgres" if session.extended else "none"
                 for subscription in [s for s in session.subscriptions.values() if s.live]:
-                    self.end(session, subscription, "too_old")
+                    self._end(session, subscription, "too_old", source)
                 session.behind = session.base = None
                 session.extended = False
-                metrics.CATCH_UPS.labels("postgres", "too_old").inc()
+                metrics.CATCH_UPS.labels(source, "too_old").inc()
             self.resume(session)
 
-        session.fetching = session.extended = True
+        session.fetching = True
         if position[number] < self._past.reach(number):
             fetched(False)
         else:
+            session.extended = True
             self._past.extend(number, position[number], fetched)
         return True
 
@@ -157,8 +167,7 @@ class Recovery:
                 id=subscription.request_id, channel=subscription.name, as_of=self._hub.as_of(), channels=home
             )
             out.append(encode(frame))
-            if subscription.since is not None:
-                metrics.RECOVERIES.labels("postgres" if subscription.extended else "ring", "complete").inc()
+            recovered(subscription, "complete")
         session.outlet.write(b"".join(out))
         return at_end
 
@@ -171,7 +180,7 @@ class Recovery:
             if real:
                 self._hub.await_position(ring.log, seq, reached)
             else:
-                self.end(session, subscription, "epoch")
+                self._end(session, subscription, "epoch", "postgres")
 
         def reached() -> None:
             subscription.waiting = False
@@ -188,7 +197,7 @@ class Recovery:
                 subscription.waiting = False
                 self.resume(session)
             else:
-                self.end(session, subscription, "too_old")
+                self._end(session, subscription, "too_old", "postgres" if subscription.extended else "none")
 
         if after < self._past.reach(ring.log):
             fetched(False)
@@ -196,10 +205,10 @@ class Recovery:
         subscription.waiting = subscription.extended = True
         self._past.extend(ring.log, after, fetched)
 
-    def end(self, session: Session, subscription: Subscription, reason: str) -> None:
+    def _end(self, session: Session, subscription: Subscription, reason: str, source: str) -> None:
         """The subscription ends with a `reset`."""
-        if not subscription.live and subscription.since is not None:
-            metrics.RECOVERIES.labels("postgres", reason).inc()
+        if not subscription.live:
+            recovered(subscription, reason, source)
         self._hub.drop(session, subscription)
         metrics.RESETS.labels(reason).inc()
         session.outlet.tell(reset(subscription.name, reason))
@@ -229,6 +238,8 @@ class Recovery:
         for subscription in [s for s in session.subscriptions.values() if channel in s.channels]:
             reached = session.behind if subscription.live else subscription.position
             if reached is not None and reached[number] < seq:
+                if not subscription.live:
+                    recovered(subscription, "reloaded")
                 self._hub.drop(session, subscription)
                 metrics.RESETS.labels("reloaded").inc()
                 yield reset(subscription.name, "reloaded")

@@ -9,8 +9,7 @@ import httpx
 from services.notify import live
 from services.notify.live import recovery
 from tests.live_client import LiveClient
-from tests.notify.live.house import House, Pen, cursor, eventually, house_of
-from tests.servers import Database
+from tests.notify.live.house import House, Pen, eventually
 
 DOCUMENTED = Path(live.__file__).parent / "METRICS.md"
 
@@ -64,22 +63,6 @@ async def test_lag_rings_and_rounds_are_told_as_they_are(house: House, pen: Pen)
                 pass
 
 
-async def test_recoveries_say_where_from_and_how_they_ended(database: Database, pen: Pen) -> None:
-    page = cursor(await pen.cursor())
-    await pen.write_many(400, ["topic:a"])
-    await pen.forget(50)
-    async with house_of(database, ring=100) as house, LiveClient(house.url) as client:
-        before = await scrape(house)
-        for since in (390, 60, 0):
-            page["seq"] = [since]
-            await client.subscribe("topic:a", page)
-        now = await scrape(house)
-        for source, outcome in (("ring", "complete"), ("postgres", "complete"), ("postgres", "too_old")):
-            name = f'chorus_live_recoveries_total{{outcome="{outcome}",source="{source}"}}'
-            assert now[name] == before.get(name, 0) + 1, name
-        assert now['chorus_live_resets_total{reason="too_old"}'] > 0
-
-
 async def test_who_falls_behind_is_seen_while_and_after_it_is(house: House, pen: Pen) -> None:
     async with LiveClient(house.url) as client:
         topic = await client.subscribe("topic:a")
@@ -96,22 +79,6 @@ async def test_who_falls_behind_is_seen_while_and_after_it_is(house: House, pen:
         name = 'chorus_live_catch_ups_total{outcome="complete",source="ring"}'
         assert now[name] == before.get(name, 0) + 1
         assert now["chorus_live_sessions_behind"] == 0
-
-
-async def test_a_drain_tells_how_many_are_left(database: Database) -> None:
-    async with house_of(database) as house:
-        clients = [LiveClient(house.url) for _ in range(3)]
-        for client in clients:
-            await client.connect()
-        leaving = asyncio.ensure_future(house.app.gateway.drain(100))
-        await clients[2].until(lambda: clients[2].latest["type"] == "drain")
-        told = await scrape(house)
-        assert (told["chorus_live_draining"], told["chorus_live_drain_remaining_sockets"]) == (1, 3)
-        leaving.cancel()
-        for client in clients:
-            await client.close()
-        await eventually(lambda: not house.app.gateway.sessions())
-        assert (await scrape(house))["chorus_live_drain_remaining_sockets"] == 0
 
 
 def recovery_of(house: House) -> recovery.Recovery:
