@@ -7,12 +7,12 @@ leaving is decided here. Everything runs on one loop in the main thread, which t
 import asyncio
 import contextlib
 import signal
-import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from services.embedded import EngineUnavailable, Server, leashed, started_at
+from shared import clock
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 STEADY = 30.0
@@ -114,11 +114,11 @@ class Supervisor:
     async def _keep(self, name: str, command: list[str], env: Mapping[str, str]) -> None:
         pause = FIRST_PAUSE
         while True:
-            born = time.monotonic()
+            born = clock.monotonic()
             code = await self._live(name, command, env, lambda line: self._say(name, line))
             if code in (2, 3):  # usage and invalid input: the next start would say the same
                 raise Failed(name, code)
-            pause = FIRST_PAUSE if time.monotonic() - born > STEADY else pause
+            pause = FIRST_PAUSE if clock.monotonic() - born > STEADY else pause
             self._say(name, f"ended {_ending(code)}; starting it again in {pause:g} s")
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
@@ -145,9 +145,9 @@ class Supervisor:
 
     async def _start_server(self, server: Server, timeout: float) -> None:
         server.launch()
-        deadline = time.monotonic() + timeout
+        deadline = clock.monotonic() + timeout
         while not server.ready():
-            if time.monotonic() > deadline:
+            if clock.monotonic() > deadline:
                 raise EngineUnavailable(f"A server is not ready after {timeout:g} s; see {server.log}.")
             await asyncio.sleep(0.02)
 

@@ -7,7 +7,6 @@ kept alive (supervisor), what lies in the data folder (installation), what is sh
 import asyncio
 import signal
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from services.feed.settings import FeedSettings
 from services.installation import Installation
 from services.notify.settings import NotifySettings
 from services.supervisor import Failed, Say, Supervisor
+from shared import clock
 from shared.environment import is_given
 from shared.listening import PortTaken, is_free
 from shared.settings import Common, SettingsError, described, load
@@ -134,10 +134,10 @@ class Up:
 
     async def _await_ready(self) -> None:
         """Both services answer, and it is ours that do: their processes live."""
-        deadline = time.monotonic() + READY_TIMEOUT
+        deadline = clock.monotonic() + READY_TIMEOUT
         for name, url in (("feed", self._address("FEED")), ("notify", self._address("NOTIFY"))):
             while not (name in self._supervisor.processes() and await asyncio.to_thread(_answers, f"{url}/readyz")):
-                if time.monotonic() > deadline:
+                if clock.monotonic() > deadline:
                     raise Failed(f"{name}, not ready after {READY_TIMEOUT:g} s,", 1)
                 await asyncio.sleep(0.05)
         merged = load(UpSettings, self._environment())

@@ -1,8 +1,8 @@
 """The one clock of a process: the wall clock that may be moved for tests, and the monotonic one that never is.
 
-CHORUS_CLOCK_OFFSET moves it from the start, CHORUS_CLOCK_FILE again at each SIGUSR2. What Postgres's own clock decides
-is not ours to move: an event's `at`, its day, `numbered_at`, `moved_at`, the minutes in an epoch, every column whose
-default is now(), and timeouts of the server. Nothing else in shared/ and services/ asks the system for the time.
+CHORUS_CLOCK_OFFSET moves it, CHORUS_CLOCK_FILE again at each SIGUSR2; not what Postgres's own clock decides: an event's
+`at` and day, `numbered_at`, `moved_at`, an epoch's minutes, columns that default to now(), its timeouts. Nobody
+else in shared/ and services/ asks the system for the time, but bench and torture: they judge who has a moved clock.
 """
 
 import signal

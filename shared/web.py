@@ -5,7 +5,6 @@ Authorisation and the contracts themselves are not here: they belong to each ser
 
 import re
 import secrets
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -15,6 +14,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, Valida
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 
+from shared import clock
 from shared.errors import (
     ChorusError,
     Fault,
@@ -165,7 +165,7 @@ class RequestContext:
         bind_request(rid)
         # A method that nobody defined is not a label: labels are bounded.
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        began = time.perf_counter()
+        began = clock.monotonic()
         head = method == "HEAD"
 
         async def answer(message: Message) -> None:
@@ -174,7 +174,7 @@ class RequestContext:
                 headers += [(b"x-request-id", rid.encode()), (b"x-content-type-options", b"nosniff")]
                 message["headers"] = headers
                 REQUESTS.labels(self.service, method, message["status"]).inc()
-                DURATION.labels(self.service, method).observe(time.perf_counter() - began)
+                DURATION.labels(self.service, method).observe(clock.monotonic() - began)
             elif head and message["type"] == "http.response.body":
                 message["body"] = b""
             await send(message)

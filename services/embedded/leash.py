@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from services.embedded.account import Account
+from shared import clock
 
 _LAUNCHER = """
 import os, sys
@@ -118,9 +119,9 @@ def started_at(pid: int) -> str | None:
 
 def gone(pid: int, identity: str, seconds: float) -> bool:
     """Whether the process of that identity is gone within `seconds`; for processes that aren't our children."""
-    deadline = time.monotonic() + seconds
+    deadline = clock.monotonic() + seconds
     while started_at(pid) == identity:
-        if time.monotonic() > deadline:
+        if clock.monotonic() > deadline:
             return False
         time.sleep(0.02)
     return True

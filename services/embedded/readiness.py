@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from services.embedded.engines import EngineUnavailable
+from shared import clock
 
 
 class Server(Protocol):
@@ -29,10 +30,10 @@ class Server(Protocol):
 
 def await_ready(server: Server, timeout: float) -> None:
     """Returns when it is ready. Raises EngineUnavailable, and leaves nothing running, when it isn't in time."""
-    deadline = time.monotonic() + timeout
+    deadline = clock.monotonic() + timeout
     try:
         while not server.ready():
-            if time.monotonic() > deadline:
+            if clock.monotonic() > deadline:
                 raise EngineUnavailable(f"Not ready after {timeout:g} s; the end of {server.log}: {end_of(server.log)}")
             time.sleep(0.01)
     except EngineUnavailable:

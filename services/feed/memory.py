@@ -5,11 +5,11 @@ second; and read again every MAX_AGE, for nobody may be numbering. Members' page
 another process shows here only with the log, maybe after their next read, and asking Postgres is the cost to be spared.
 """
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from shared import clock
 from shared.wire import AsOf
 
 MAX_AGE = 2.0
@@ -89,7 +89,7 @@ class Memory:
         page = self._pages.get(key)
         if page is None or not self.fresh():
             return None
-        now = time.monotonic()
+        now = clock.monotonic()
         if self._expires[key] < now:
             self._expires[key] = now + 1
             return None
@@ -104,7 +104,7 @@ class Memory:
         if key in self._pages:
             self._drop(key)
         self._pages[key] = page
-        self._expires[key] = time.monotonic() + MAX_AGE
+        self._expires[key] = clock.monotonic() + MAX_AGE
         self._keys.setdefault(page.channel, set()).add(key)
         self._bytes += len(page.body) + BESIDE
         while self._bytes > MOST_BYTES:

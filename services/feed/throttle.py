@@ -4,9 +4,9 @@ Each process counts for itself: behind n processes up to n times as many get thr
 on the path of a write, which section 2 of the design rules out.
 """
 
-import time
 from collections import OrderedDict
 
+from shared import clock
 from shared.errors import TooMany
 
 _KEYS = 50_000
@@ -25,7 +25,7 @@ class Throttle:
 
     def take(self, key: str) -> None:
         """One attempt is counted before it is made, so that attempts side by side count too. Raises TooMany."""
-        number, into = divmod(time.monotonic(), self.window)
+        number, into = divmod(clock.monotonic(), self.window)
         current, before = self._read(key, int(number))
         if before * (1 - into / self.window) + current + 1 > self.limit:
             raise TooMany(retry_after=min(self.window, self.window - into + 1))
@@ -33,7 +33,7 @@ class Throttle:
 
     def give_back(self, key: str) -> None:
         """The attempt turned out to be none of those that are limited."""
-        number = int(time.monotonic() // self.window)
+        number = int(clock.monotonic() // self.window)
         current, before = self._read(key, number)
         self._write(key, number, max(0, current - 1), before)
 

@@ -31,6 +31,7 @@ from services.notify.live.gateway import Gateway
 from services.notify.live.generation import Generation
 from services.notify.live.home import queries as live_queries
 from services.notify.settings import NotifySettings
+from shared import clock
 from shared.background import OnFatal, running
 from shared.docs import HEADERS, calls_page, errors_page
 from shared.errors import NotFound
@@ -201,7 +202,7 @@ class Notify:
 
 
 async def _patient_pool(settings: NotifySettings) -> Pool:
-    deadline = asyncio.get_running_loop().time() + START_TIMEOUT
+    deadline = clock.monotonic() + START_TIMEOUT
     while True:
         try:
             return await open_pool(
@@ -211,7 +212,7 @@ async def _patient_pool(settings: NotifySettings) -> Pool:
                 max_size=settings.notify_pool,
             )
         except POSTGRES_AWAY as error:
-            if asyncio.get_running_loop().time() > deadline:
+            if clock.monotonic() > deadline:
                 raise
             log.warning("postgres_awaited", error=repr(error))
             await asyncio.sleep(0.3)

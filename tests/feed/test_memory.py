@@ -8,6 +8,7 @@ import pytest
 
 from services.feed.api.guests import Guests
 from services.feed.memory import GuestPage, Memory
+from shared import clock
 from shared.wire import AsOf
 from tests.feed.community import Community, made
 from tests.feed.conftest import Serve
@@ -77,8 +78,8 @@ def test_past_its_age_one_reader_reads_it_again_while_others_are_served(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory.keep(KEY, page(), at(10), memory.moment)
-    later = time.monotonic() + 3
-    monkeypatch.setattr(time, "monotonic", lambda: later)
+    later = clock.monotonic() + 3
+    monkeypatch.setattr(clock, "monotonic", lambda: later)
     assert memory.get(KEY) is None
     assert memory.get(KEY) is not None
 

@@ -184,16 +184,3 @@ def test_nothing_names_a_place_outside_the_repository() -> None:
         if path != ours and re.search(r"\.\./shared\b|/work/|/root/", path.read_text())
     ]
     assert not wrong
-
-
-def test_nobody_but_the_clock_asks_the_system_for_the_time() -> None:
-    """So that a test can move a process's wall clock; what Postgres decides by its own is said in shared/clock.py."""
-    asks = re.compile(
-        r"\b(datetime|date)\.(now|utcnow|today)\(|\btime\.(time|time_ns|gmtime|localtime)\(|from time import"
-    )
-    wrong = [
-        module
-        for module, path in modules().items()
-        if not re.match(r"shared\.clock$|services\.(bench|torture)\b", module) and asks.search(path.read_text())
-    ]
-    assert not wrong, f"ask shared.clock: {wrong}"

@@ -7,7 +7,6 @@ then answer is kept. Members' pages are theirs alone and come from Postgres: the
 import asyncio
 import re
 import secrets
-import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -17,6 +16,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from services.feed import text
 from services.feed.memory import GuestPage, Headers, Memory, PageKey
 from services.feed.telling import listen
+from shared import clock
 from shared.web import DURATION, REQUESTS
 from shared.wire import AsOf
 
@@ -47,7 +47,7 @@ class Guests:
         if scope["method"] != "GET":
             await self._write(scope, receive, send)
             return
-        began = time.perf_counter()
+        began = clock.monotonic()
         known, rid = b"", b""
         for name, value in scope["headers"]:
             if name in (b"authorization", b"cookie", b"origin"):  # another origin's page: may it read the answer?
@@ -67,7 +67,7 @@ class Guests:
             await self._read(key, scope, receive, send)
             return
         await _answer(page, known, rid, send)
-        _SECONDS.observe(time.perf_counter() - began)
+        _SECONDS.observe(clock.monotonic() - began)
 
     async def _write(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """The rooms write; by the time they answer, no page says otherwise."""

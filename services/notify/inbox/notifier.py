@@ -7,7 +7,6 @@ changes nothing. Every notify process runs one; whoever has a log's cursor row l
 import asyncio
 import contextlib
 import random
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -21,6 +20,7 @@ from services.notify.inbox.fanout import PAGE, write_page
 from services.notify.inbox.inbox import queries, rows_of
 from services.notify.inbox.recipients import concerns_inboxes
 from services.notify.inbox.telling import requests_of, tell
+from shared import clock
 from shared.errors import Busy
 from shared.eventlog.entries import Entry
 from shared.eventlog.position import Position
@@ -164,12 +164,12 @@ class Notifier:
             for first in range(0, len(batch) or 1, BATCH):
                 part = batch[first : first + BATCH] or passed
                 concerns = any(concerns_inboxes(entry.type, entry.payload, entry.at) for entry in part)
-                if not concerns and time.monotonic() - moved_at < IDLE_MOVE:
+                if not concerns and clock.monotonic() - moved_at < IDLE_MOVE:
                     passed = part[-1:]
                     continue
                 settle = partial(self._settle, log_number, part, tail.position.epoch)
                 await _patiently(settle, "notifier_held", log=log_number, seq=part[0].seq)
-                passed, moved_at = [], time.monotonic()
+                passed, moved_at = [], clock.monotonic()
 
     async def _settle(self, log_number: int, entries: Sequence[Entry], epoch: int) -> None:
         while not await self.handle(log_number, entries, epoch):  # noqa: ASYNC110 - led by another process

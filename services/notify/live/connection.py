@@ -75,7 +75,7 @@ class Connection:
         """A drained write buffer counts as progress and lets the session go on."""
 
         def resumed() -> None:
-            self._progress = (self.protocol.taken(), self._loop.time())
+            self._progress = (self.protocol.taken(), clock.monotonic())
             self._generation.recovery.resume(session)
 
         self.protocol.on_resume = resumed
@@ -209,14 +209,14 @@ class Connection:
                 return
             self._watch()
         elif not protocol.paused:  # who was sent no ping owes no pong; while paused the stall watch looks on
-            self._pinged = self._loop.time()
+            self._pinged = clock.monotonic()
             protocol.write(PING)
         self._tick = self._loop.call_later(self._timing.ping, self._keep_alive)
 
     def _watch(self) -> None:
         """From now on what waits to go out has to shrink."""
         if self._stall is None:
-            self._progress = (self.protocol.taken(), self._loop.time())
+            self._progress = (self.protocol.taken(), clock.monotonic())
             self._stall = self._loop.call_later(self._timing.stall / 10, self._look)
 
     def _look(self) -> None:
@@ -224,7 +224,7 @@ class Connection:
         if not self.protocol.waiting():
             return
         # What was taken, not what waits: a peer may read on while more is written to it than it reads.
-        taken, now = self.protocol.taken(), self._loop.time()
+        taken, now = self.protocol.taken(), clock.monotonic()
         if taken > self._progress[0]:
             self._progress = (taken, now)
         elif now - self._progress[1] >= self._timing.stall:

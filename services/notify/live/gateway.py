@@ -19,6 +19,7 @@ from services.notify.live.protocol import LiveProtocol, live_protocol_of
 from services.notify.live.session import Ended, Refused, Session
 from services.notify.live.witness import Witness
 from services.notify.settings import NotifySettings
+from shared import clock
 from shared.garbage import Residents
 from shared.telemetry import get_logger
 
@@ -74,7 +75,7 @@ class Gateway:
 
     async def _serve(self, protocol: LiveProtocol, generation: Generation, receive: Any, address: str) -> None:
         loop = asyncio.get_running_loop()
-        session = Session(protocol, loop.time())
+        session = Session(protocol, clock.monotonic())
         connection = Connection(protocol, generation, self._timing)
         connection.resume_with(session)
         protocol.bound(self._settings.write_buffer)
@@ -105,7 +106,6 @@ class Gateway:
 
     async def _converse(self, session: Session, connection: Connection, receive: Any) -> None:
         assert self.credentials is not None  # noqa: S101 - set before the first socket
-        clock = asyncio.get_running_loop().time
         while True:
             await connection.protocol.drained()  # who does not read what we answer is not heard either
             message = await receive()
@@ -117,7 +117,7 @@ class Gateway:
             if text is None:
                 raise Ended(Close.BAD_FRAMES)
             try:
-                request = session.receive(text, clock())
+                request = session.receive(text, clock.monotonic())
                 if request is not None:
                     await connection.answer(session, request, self.credentials)
             except Refused as refused:
@@ -164,10 +164,9 @@ class Gateway:
 
     @staticmethod
     async def _close_spread(sockets: list[Session], step: float, code: Close) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began = clock.monotonic()
         for place, session in enumerate(sockets, 1):
-            late = began + place * step - loop.time()
+            late = began + place * step - clock.monotonic()
             if late > 0:
                 await asyncio.sleep(late)
             session.outlet.end(code)

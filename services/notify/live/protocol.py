@@ -16,6 +16,7 @@ from websockets.http11 import Request
 
 from services.notify.live import metrics
 from services.notify.live.codes import CLOSE_TIMEOUT, Close
+from shared import clock
 
 EXTENSION = "chorus.live"
 _AT_ONCE = struct.pack("ii", 1, 0)
@@ -117,7 +118,7 @@ class LiveProtocol(WebSocketsSansIOProtocol):
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
         self.paused = False
-        self.heard = self.loop.time()  # it took what waited; its pong may still lie unread, behind what it asked
+        self.heard = clock.monotonic()  # it took what waited; its pong may still lie unread, behind what it asked
         super().resume_writing()
         if self.on_resume is not None:
             self.on_resume()
@@ -132,7 +133,7 @@ class LiveProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol. After our close only the peer's answer matters: the rest is read and dropped."""
-        self.heard = self.loop.time()
+        self.heard = clock.monotonic()
         super().data_received(data)
 
     def handle_parser_exception(self) -> None:

@@ -6,9 +6,10 @@ from typing import Any, cast
 import pytest
 
 from services.notify.live.connection import Connection, Timing
-from shared import web_heads
+from shared import clock, web_heads
 from tests.live_client import LiveClient
-from tests.notify.live.house import House
+from tests.notify.live.house import House, eventually, house_of
+from tests.servers import Database
 
 
 class Slow:
@@ -16,7 +17,7 @@ class Slow:
 
     def __init__(self) -> None:
         self.paused = True
-        self.heard = asyncio.get_running_loop().time()
+        self.heard = clock.monotonic()
         self.written: list[bytes] = []
         self.codes: list[int] = []
         self.on_pause: object = None
@@ -91,3 +92,18 @@ async def test_a_socket_outlives_the_time_that_a_request_may_take(
         await asyncio.sleep(0.4)  # both times have run out
         await client.send({"type": "ping", "id": 9})
         await client.until(lambda: client.latest == {"type": "pong", "id": 9})
+
+
+async def test_a_clock_that_is_moved_an_hour_closes_nobody(database: Database) -> None:
+    async with house_of(database, ping_interval=1) as house, LiveClient(house.url) as client:
+        session = next(iter(house.hub.sessions))
+        try:
+            for number, moved in enumerate((3600, -3600)):
+                clock.move(moved)
+                for _ in range(2):  # a ping each, and its pong
+                    heard = session.outlet.heard
+                    await eventually(lambda heard=heard: session.outlet.heard > heard)  # type: ignore[misc]
+                await client.send({"type": "ping", "id": number})
+                await client.until(lambda number=number: client.latest == {"type": "pong", "id": number})  # type: ignore[misc]
+        finally:
+            clock.move(0)
