@@ -73,6 +73,7 @@ class Generation:
             waiting = [s for s in session.subscriptions.values() if s.waiting]
             for subscription in waiting:
                 recovered(subscription, "unavailable", "postgres")
+                self.hub.drop(session, subscription)
             if session.fetching:
                 metrics.CATCH_UPS.labels("postgres", "unavailable").inc()
             if session.fetching or waiting:
