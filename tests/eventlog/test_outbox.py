@@ -12,6 +12,7 @@ from shared.eventlog import cursor, outbox
 from shared.eventlog.installation import LogsAreFixed, initialise
 from shared.eventlog.position import Cursor, Position
 from shared.eventlog.stream import WAKE_CHANNEL
+from shared.eventlog.wakes import listen
 from shared.events import KINDS, CountsChanged, Event, PostDeleted, encode_payload
 from tests.eventlog.rig import PATIENCE, Rig
 
@@ -117,6 +118,25 @@ async def test_a_wake_is_heard(rig: Rig) -> None:
         async with asyncio.timeout(PATIENCE):
             while await heard.get_message(timeout=1) is None:
                 pass
+
+
+async def test_a_wake_wakes_every_sequencer(rig: Rig) -> None:
+    wakes = [asyncio.Event(), asyncio.Event()]
+    listening = asyncio.create_task(listen(rig.redis, wakes))
+    async with asyncio.timeout(PATIENCE):
+        while not all(wake.is_set() for wake in wakes):
+            await outbox.wake(rig.redis)
+            await asyncio.sleep(0.01)
+    listening.cancel()
+    await asyncio.wait([listening])
+
+
+async def test_what_no_wake_tells_of_is_numbered_all_the_same(dry_rig: Rig) -> None:
+    async with dry_rig.running():
+        for _ in range(3):
+            await dry_rig.write()
+            async with asyncio.timeout(20):
+                await dry_rig.settle()
 
 
 async def test_a_wake_without_redis_is_lost_in_silence() -> None:

@@ -1,6 +1,8 @@
 """Days come in advance, and go when they are numbered, old, and passed by everybody."""
 
 import datetime
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
@@ -10,6 +12,7 @@ from shared.eventlog.entries import floor
 from shared.eventlog.position import Position
 from shared.eventlog.retention import keep_days
 from shared.eventlog.tail import BehindFloor
+from shared.postgres import Connection, Pool, transaction
 from tests.eventlog.rig import Rig, append, take
 
 DAY = datetime.timedelta(days=1)
@@ -117,6 +120,35 @@ async def test_a_day_that_somebody_still_writes_to_stays_until_later(
     await dry_rig.write()  # nobody is kept from writing by the try
     await transaction.commit()
     await keep_days(dry_rig.pool, now=today(), keep=KEEP)
+    assert await floor(dry_rig.pool, 0) == 6
+
+
+async def test_a_try_waits_a_moment_for_its_lock_and_is_made_again(
+    dry_rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await numbered(dry_rig, 5)
+    await age(dry_rig, 6 * DAY)
+    writer = await dry_rig.connect()
+    held = writer.transaction()
+    await held.start()
+    await append(writer)
+    waits: list[str] = []
+
+    @asynccontextmanager
+    async def watched(pool: Pool) -> AsyncIterator[Connection]:
+        async with transaction(pool) as connection:
+            try:
+                yield connection
+            except asyncpg.LockNotAvailableError:
+                waits.append("refused")
+                await held.commit()
+                raise
+            waits.append(await connection.fetchval("SELECT current_setting('lock_timeout')"))
+
+    monkeypatch.setattr(retention, "transaction", watched)
+    await keep_days(dry_rig.pool, now=today(), keep=KEEP)
+    assert waits.count("refused") == 1, "the writer was not met"
+    assert set(waits) == {"refused", retention.LOCK_TIMEOUT}
     assert await floor(dry_rig.pool, 0) == 6
 
 

@@ -182,3 +182,26 @@ async def test_a_loop_that_is_busy_itself_does_not_send_its_tail_to_postgres(rig
         await rig.write()
         assert len(await asyncio.wait_for(step, PATIENCE)) == 1
     await tail.aclose()
+
+
+async def test_a_redis_that_is_still_behind_is_not_gone_back_to(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    tail = rig.tail(start=await rig.head())
+    async with rig.running():
+        await follow_redis(rig, tail)
+    numberer, epoch, looks = await rig.numberer(), await rig.epoch(), 0
+    take_end = tail._take_redis_end
+
+    def looking(answer: Any) -> None:
+        nonlocal looks
+        looks += answer.value is not None
+        take_end(answer)
+
+    monkeypatch.setattr(tail, "_take_redis_end", looking)
+    came = tail.switches["redis"]
+    async with asyncio.timeout(PATIENCE):
+        while looks < 3:  # nobody publishes what is numbered here
+            await rig.write()
+            await numberer.fetch("SELECT * FROM eventlog.number(0::smallint, $1, 1)", epoch)
+            assert len(await take(tail, 1)) == 1
+    assert (tail.source, tail.switches["redis"]) == ("postgres", came)
+    await tail.aclose()

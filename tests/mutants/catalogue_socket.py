@@ -235,8 +235,8 @@ MUTANTS = [
         "6",
         "a drain is spread: each socket is closed in its slot",
         GATEWAY,
-        "            late = began + place * step - loop.time()\n",
-        "            late = began - loop.time()\n",
+        "            late = began + place * step - clock.monotonic()\n",
+        "            late = began - clock.monotonic()\n",
         (f"{_GUARANTEES}test_a_drain_leaves_everybody_their_time",),
     ),
     Mutant(

@@ -1,5 +1,7 @@
 """Promises about inboxes whose loss no other test would notice: found by mutants."""
 
+import asyncio
+
 import pytest
 
 from services.notify.inbox.notifier import Notifier
@@ -8,7 +10,9 @@ from shared.errors import Busy
 from shared.eventlog.tail import EpochChanged
 from shared.postgres import Pool
 from tests.notify.inbox.community import Community
-from tests.notify.inbox.driving import catch_up, epoch, kinds, write_jobs
+from tests.notify.inbox.driving import catch_up, epoch, kinds, until, write_jobs
+
+_WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
 
 
 async def test_what_goes_while_the_inboxes_are_waited_for_tells_nobody(
@@ -46,6 +50,22 @@ async def test_reading_waits_for_who_writes_into_the_inbox(
     await community.post(ann, mentions=[bob])
     await catch_up(notifier, community, pool)
     assert free == [0, 0]
+
+
+async def test_inboxes_are_locked_in_the_order_of_their_members(
+    community: Community, notifier: Notifier, pool: Pool
+) -> None:
+    first, second, ann = await community.members(["first", "second", "ann"])
+    for member in (second, first):  # so that the second is the first of the two in the table
+        await pool.execute("insert into notify.inbox (account_id) values ($1)", member.id)
+    await community.post(ann, mentions=[first, second])
+    async with pool.acquire() as holder, holder.transaction():
+        await holder.execute("select from notify.inbox where account_id = $1 for update", second.id)
+        telling = asyncio.create_task(catch_up(notifier, community, pool))
+        await until(lambda: pool.fetchval(_WAITING))
+        assert await pool.fetch("select from notify.inbox for update skip locked") == []
+    await telling
+    assert len(await kinds(pool, first)) == len(await kinds(pool, second)) == 1
 
 
 async def test_what_was_handled_is_passed_over_though_its_line_is_gone(
