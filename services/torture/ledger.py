@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from bisect import bisect_right
 from collections import Counter
 from typing import Any, NamedTuple
 
@@ -39,6 +40,7 @@ class Ledger:
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
+        self._known: list[list[Row]] = [[] for _ in range(stage.logs)]
 
     async def heads(self) -> Heads:
         """The log's end as Postgres has it."""
@@ -90,17 +92,34 @@ class Ledger:
                     ends.append(about["last-generated-id"].decode())
         return ends
 
-    async def rows(self, log: int, after: int) -> list[Row]:
-        """Every entry after that position."""
+    async def rows(self) -> tuple[list[list[Row]], list[str]]:
+        """Every entry of each log, dense from 1, also of days that retention took; and positions that have changed."""
+        wrong: list[str] = []
         connection = await self._stage.connect()
         try:
-            found = await connection.fetch("SELECT * FROM eventlog.read($1, $2, $3, 10000000)", log, after, 1 << 62)
+            for log, known in enumerate(self._known):
+                found = await connection.fetch("SELECT * FROM eventlog.read($1, 0, $2, 10000000)", log, 1 << 62)
+                for r in found:
+                    row = Row(
+                        r["seq"], str(r["event_id"]), r["type"], frozenset(r["channels"].split("\n")), r["payload"]
+                    )
+                    if row.seq == len(known) + 1:
+                        known.append(row)
+                    elif not 0 < row.seq <= len(known) or known[row.seq - 1] != row:
+                        was = known[row.seq - 1] if 0 < row.seq <= len(known) else "never there"
+                        wrong.append(f"log {log} at {row.seq}: {row}, and it was {was}")
         finally:
             await connection.close()
-        return [
-            Row(r["seq"], str(r["event_id"]), r["type"], frozenset(r["channels"].split("\n")), r["payload"])
-            for r in found
-        ]
+        return self._known, wrong
+
+    def known(self) -> list[int]:
+        """How much of each log was read so far, for `forget`."""
+        return [len(rows) for rows in self._known]
+
+    def forget(self, known: list[int]) -> None:
+        """Postgres went back to a moment at which that much of each log, or more, was there."""
+        for rows, length in zip(self._known, known, strict=True):
+            del rows[length:]
 
     async def density(self) -> list[str]:
         """What is wrong with the numbers: a hole, an event numbered twice or never."""
@@ -110,11 +129,14 @@ class Ledger:
             for log, seq in enumerate((await self.heads()).seq):
                 row = await connection.fetchrow(
                     """SELECT count(*) AS entries, count(DISTINCT seq) AS seqs, count(DISTINCT event_id) AS events,
-                              coalesce(max(seq), 0) AS last, coalesce(min(seq), 1) AS first
+                              coalesce(max(seq), 0) AS last, coalesce(min(seq), 1) AS first,
+                              (SELECT floor FROM eventlog.retained WHERE log = $1) AS floor
                        FROM eventlog.entry WHERE log = $1""",
                     log,
                 )
-                if not row["entries"] == row["seqs"] == row["events"] == row["last"] == seq or row["first"] != 1:
+                held = seq - row["floor"] + 1
+                whole = row["entries"] == row["seqs"] == row["events"] == held and row["last"] == seq
+                if not whole or row["first"] != row["floor"]:
                     wrong.append(f"log {log} ends at {seq} and holds {dict(row)}")
                 never = await connection.fetchval(
                     """SELECT count(*) FROM eventlog.event e WHERE log = $1
@@ -134,9 +156,12 @@ class Ledger:
         try:
             async with self._stage.admin() as redis:
                 for log in range(self._stage.logs):
+                    floor = await connection.fetchval("SELECT floor FROM eventlog.retained WHERE log = $1", log)
                     entries: Any = await redis.xrange(key(log))
                     for position, fields in entries:
                         epoch, _, seq = position.decode().partition("-")
+                        if int(seq) < floor:
+                            continue  # retention took it
                         row = await connection.fetchrow(
                             "SELECT * FROM eventlog.read($1, $2, $3, 1)", log, int(seq) - 1, int(seq)
                         )
@@ -170,7 +195,26 @@ class Ledger:
         return [f"inbox {row['account_id']} says {row['unread']} unread and has {row['counted']}" for row in rows]
 
 
-def judge(life: Life, rows: list[list[Row]], heads: Heads) -> str:
+class Channel(NamedTuple):
+    """What a channel has on one log, in order, and which of it may be missing: counts that a later event supersedes."""
+
+    rows: list[Row]
+    superseded: set[int]
+
+
+def by_channel(rows: list[list[Row]]) -> list[dict[str, Channel]]:
+    """Each log's entries by channel."""
+    found: list[dict[str, Channel]] = []
+    for entries in rows:
+        on: dict[str, list[Row]] = {}
+        for row in entries:
+            for channel in row.channels:
+                on.setdefault(channel, []).append(row)
+        found.append({channel: Channel(theirs, _superseded(theirs)) for channel, theirs in on.items()})
+    return found
+
+
+def judge(life: Life, logs: list[dict[str, Channel]], heads: Heads) -> str:
     """What a client should have applied and did not, or the other way round; empty when all is well.
 
     Only counts may be missing, and only where a later event tells newer ones of the same entity.
@@ -178,14 +222,12 @@ def judge(life: Life, rows: list[list[Row]], heads: Heads) -> str:
     if life.epoch != heads.epoch or life.end is None:
         return ""
     held = {(one.log, one.seq): one for one in life.applied}
-    for log, entries in enumerate(rows):
-        on_channel = [row for row in entries if life.channel in row.channels]
-        superseded = _superseded(on_channel)
-        for row in on_channel:
-            if not life.start[log] < row.seq <= life.end[log]:
-                continue
+    for log, channels in enumerate(logs):
+        on_channel = channels.get(life.channel, Channel([], set()))
+        first = bisect_right(on_channel.rows, life.start[log], key=_seq)
+        for row in on_channel.rows[first : bisect_right(on_channel.rows, life.end[log], key=_seq)]:
             one = held.pop((log, row.seq), None)
-            if one is None and row.seq not in superseded:
+            if one is None and row.seq not in on_channel.superseded:
                 return f"{life.who} missed {row.seq} {row.type} on {life.channel}, following {life.start} to {life.end}"
             if one is not None and one.event_id != row.event_id:
                 return f"{life.who} got event {one.event_id} at {row.seq} of {life.channel}, the log has {row.event_id}"
@@ -213,6 +255,10 @@ def published(truth: Truth, rows: list[list[Row]]) -> list[str]:
 def key(log: int) -> str:
     """A log's stream."""
     return f"chorus:log:{{{log}}}"
+
+
+def _seq(row: Row) -> int:
+    return row.seq
 
 
 def _superseded(rows: list[Row]) -> set[int]:

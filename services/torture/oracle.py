@@ -8,7 +8,7 @@ from typing import Any
 from services.torture.client import Client
 from services.torture.fold import InboxView, PostView, TopicView, View, difference
 from services.torture.generator import Generator
-from services.torture.ledger import Heads, Ledger, Row, judge, published
+from services.torture.ledger import Heads, Ledger, by_channel, judge, published
 from services.torture.pages import Reader
 from services.torture.stage import Stage
 from services.torture.truth import Cause, Entity, Truth
@@ -143,11 +143,12 @@ class Oracle:
     async def _log(self, heads: Heads) -> list[str]:
         wrong = await self._ledger.density()
         compared, unlike = await self._ledger.streams()
-        rows: list[list[Row]] = [await self._ledger.rows(log, 0) for log in range(len(heads.seq))]
-        wrong += unlike + published(self._generator.truth, rows)
+        rows, changed = await self._ledger.rows()
+        wrong += unlike + changed + published(self._generator.truth, rows)
+        logs = by_channel(rows)
         for client in self._clients:
             for life in client.lives:
-                if found := judge(life, rows, heads):
+                if found := judge(life, logs, heads):
                     wrong.append(found)
                 self.looks["lives"] += 1
                 self.looks["events in lives"] += len(life.applied)

@@ -9,7 +9,10 @@ import os
 import secrets
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
+from urllib.parse import parse_qs, quote, urlsplit
 
 import asyncpg
 from redis.asyncio import Redis as RedisClient
@@ -25,6 +28,7 @@ STREAM = "chorus:log:{0}"
 READY = 120.0
 """Seconds until an embedded server must be ready; it takes a tenth of one, and some after a crash."""
 NOTIFIES = 2
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 AWAY = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -48,7 +52,10 @@ class Stage:
         self.logs = logs
         self._keep = keep
         # Processes die here, machines don't: without fsync a kill loses nothing that was written.
-        self.postgres = Postgres(self.folder / "pg", durable=False, settings={"max_connections": "80"})
+        settings = {"max_connections": "80", "wal_receiver_timeout": "2s"}
+        self._pair = [Postgres(self.folder / name, durable=False, settings=settings) for name in ("pg", "pg-2")]
+        self.postgres = self._pair[0]
+        """The one that may be written; services know both, and find it."""
         self.redis = Redis(self.folder / "redis", engine=engine)
         self.publishing = Proxy("publishing", self._to_redis)
         self.reading = Proxy("reading", self._to_redis)
@@ -122,7 +129,8 @@ class Stage:
         for http in self.http.values():
             await http.aclose()
         await asyncio.to_thread(self.redis.stop)
-        await asyncio.to_thread(self.postgres.stop, 3)
+        for server in self._pair:
+            await asyncio.to_thread(server.stop, 3)
         if not self._keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -141,13 +149,20 @@ class Stage:
         service.launch()
         await service.ready(self.http.get(service.name))
 
-    async def run_postgres(self) -> None:
-        """Postgres takes connections. Tried again while workers of a postmaster that was killed are still leaving."""
+    @property
+    def other_postgres(self) -> Postgres:
+        """The place for a second server; what it holds is of no use to anybody."""
+        return self._pair[1 - self._pair.index(self.postgres)]
+
+    async def run_postgres(self, server: Postgres | None = None) -> None:
+        """That Postgres (None: the present one) takes connections. Tried again while workers of a postmaster that was
+        killed are still leaving."""
+        server = server or self.postgres
         async with asyncio.timeout(READY):
             while True:
-                self.postgres.launch()
+                server.launch()
                 try:
-                    while not self.postgres.ready():  # noqa: ASYNC110 - its state is a file
+                    while not server.ready():  # noqa: ASYNC110 - its state is a file
                         await asyncio.sleep(0.02)
                     return
                 except Exception:
@@ -168,9 +183,9 @@ class Stage:
         """A client of that Redis (None: the present one), past the proxies; the caller closes it."""
         return RedisClient.from_url((server or self.redis).url, socket_timeout=10)
 
-    async def connect(self, role: str = "chorus") -> "asyncpg.Connection[asyncpg.Record]":
-        """A connection to Postgres, past everybody's pools; the caller closes it."""
-        return await asyncpg.connect(self.postgres.url(role), timeout=30)
+    async def connect(self, role: str = "chorus", server: Postgres | None = None) -> "Connection":
+        """A connection to Postgres (None: the present one), past everybody's pools; the caller closes it."""
+        return await asyncpg.connect((server or self.postgres).url(role), timeout=30)
 
     async def fetch(self, statement: str, *arguments: object) -> "list[asyncpg.Record]":
         """Rows of one statement, asked again while Postgres is away: it may be done twice. Raises TimeoutError."""
@@ -203,19 +218,28 @@ class Stage:
         path = self.redis.url.removeprefix("unix://").replace("%2F", "/")
         return await asyncio.open_unix_connection(path)
 
-    def _add(self, name: str, command: str, port: int | None) -> None:
-        redis = self.reading if command == "notify" else self.publishing
-        env = {
+    def environment(self, redis: Proxy | None = None) -> Mapping[str, str]:
+        """What a command of ours is told, to find these servers."""
+        return {
             **{key: value for key, value in os.environ.items() if not key.startswith("CHORUS_")},
-            "CHORUS_DATABASE_URL": self.postgres.url("chorus_feed"),
-            "CHORUS_NOTIFY_DATABASE_URL": self.postgres.url("chorus_notify"),
-            "CHORUS_DIRECT_DATABASE_URL": self.postgres.url(),
-            "CHORUS_REDIS_URL": f"redis://127.0.0.1:{redis.port}",
+            "CHORUS_DATABASE_URL": self._url("chorus_feed"),
+            "CHORUS_NOTIFY_DATABASE_URL": self._url("chorus_notify"),
+            "CHORUS_DIRECT_DATABASE_URL": self._url("chorus"),
+            "CHORUS_REDIS_URL": f"redis://127.0.0.1:{(redis or self.publishing).port}",
             "CHORUS_SECRET_KEY": self._secret,
             "CHORUS_DATA_DIR": str(self.folder),
+            "CHORUS_LOGS": str(self.logs),
+        }
+
+    def _url(self, role: str) -> str:
+        hosts = ",".join(quote(sockets_of(server), safe="") for server in self._pair)
+        return f"postgresql://{role}@/chorus?host={hosts}&port=5432,5432&target_session_attrs=read-write"
+
+    def _add(self, name: str, command: str, port: int | None) -> None:
+        env = {
+            **self.environment(self.reading if command == "notify" else self.publishing),
             "CHORUS_FEED_PORT": str(self._feed_port),
             "CHORUS_NOTIFY_PORT": str(port or 0),
-            "CHORUS_LOGS": str(self.logs),
             "CHORUS_DRAIN": "0.5",
             "CHORUS_PING_INTERVAL": "5",
             "CHORUS_FEED_POOL": "10",
@@ -227,6 +251,11 @@ class Stage:
         self.services.append(Service(name, command, env, self.folder, port))
         if port is not None:
             self.http[name] = Http("127.0.0.1", port)
+
+
+def sockets_of(server: Postgres) -> str:
+    """The folder in which that server listens."""
+    return parse_qs(urlsplit(server.url()).query)["host"][0]
 
 
 def _to_port(port: int) -> Connect:

@@ -12,7 +12,7 @@ import pytest
 from services.torture import plan
 from services.torture.chain import Chain
 from services.torture.faults import ALL
-from services.torture.ledger import Heads, Row, judge
+from services.torture.ledger import Heads, Row, by_channel, judge
 from services.torture.lives import Life
 from services.torture.process import Service
 
@@ -85,27 +85,27 @@ def life(*seqs: int) -> Life:
 
 
 def test_a_whole_life_is_in_order() -> None:
-    assert judge(life(3, 5), [[row(1), row(3), row(5)]], HEADS) == ""
+    assert judge(life(3, 5), by_channel([[row(1), row(3), row(5)]]), HEADS) == ""
 
 
 def test_an_event_that_a_client_missed_is_seen() -> None:
-    assert "missed 3" in judge(life(5), [[row(3), row(5)]], HEADS)
+    assert "missed 3" in judge(life(5), by_channel([[row(3), row(5)]]), HEADS)
 
 
 def test_an_event_that_the_log_does_not_have_is_seen() -> None:
-    assert "does not have" in judge(life(3, 4), [[row(3)]], HEADS)
+    assert "does not have" in judge(life(3, 4), by_channel([[row(3)]]), HEADS)
 
 
 def test_another_event_at_the_same_position_is_seen() -> None:
     other = row(3)._replace(event_id="7")
-    assert "the log has 7" in judge(life(3), [[other]], HEADS)
+    assert "the log has 7" in judge(life(3), by_channel([[other]]), HEADS)
 
 
 def test_counts_may_be_missing_where_newer_ones_follow_and_nowhere_else() -> None:
     counts = b'{"post_id":"1","counts":{}}'
     older, newer = row(3, "counts.changed", counts), row(5, "counts.changed", counts)
-    assert judge(life(5), [[older, newer]], HEADS) == ""
-    assert "missed 5" in judge(life(3), [[older, newer]], HEADS)
+    assert judge(life(5), by_channel([[older, newer]]), HEADS) == ""
+    assert "missed 5" in judge(life(3), by_channel([[older, newer]]), HEADS)
 
 
 def test_a_version_that_does_not_grow_and_an_event_that_comes_twice_are_seen() -> None:

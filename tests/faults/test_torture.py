@@ -23,7 +23,7 @@ SUITE = [
     "redis-promoted",
     "postgres-crashed",
     "postgres-held-open",
-    "postgres-restored-older",
+    "postgres-standby-promoted",
     "half-open",
     "all-reconnect",
     "rolling-restart",

@@ -1,19 +1,15 @@
-"""Postgres restarts, crashes, has no connection left, keeps a transaction open, or wakes up as it was long ago."""
+"""Postgres restarts, crashes, has no connection left, or keeps a transaction open."""
 
 import asyncio
 import contextlib
-import shutil
 import signal
-import subprocess
 
 import asyncpg
-from redis.exceptions import RedisError
 
 from services.torture.scene import Fault, until
 from services.torture.stage import STREAM
 
 POSTGRES = frozenset({"postgres"})
-EVERYTHING = frozenset({"postgres", "redis", "sequencer", "feed", "notify", "sockets", "log", "clock"})
 
 
 class Restarted(Fault):
@@ -129,60 +125,10 @@ class HeldOpen(Fault):
         self.evidence = f"the log went from {self.before.seq} to {now.seq} beside it"
 
 
-class RestoredOlder(Fault):
-    """The data folder is put back as it was some time ago: history is lost, and a new epoch says so."""
-
-    name, family, touches = "postgres-restored-older", "postgres", EVERYTHING
-    hold = (0.0, 0.2)
-
-    async def inject(self) -> None:
-        """See Fault. The copy is made while nobody writes, so that what was committed by then is known."""
-        stage, generator = self.scene.stage, self.scene.generator
-        copy = stage.folder / "pg" / "older"
-        await generator.pause()
-        truth, undecodable = generator.truth.copy(), set(self.scene.oracle.undecodable)
-        await asyncio.to_thread(stage.postgres.stop)
-        await asyncio.to_thread(_copy, stage.postgres.data, copy)
-        await stage.run_postgres()
-        before = await self.scene.ledger.heads()
-        generator.go()
-
-        async def gone_on() -> bool:
-            async with stage.admin() as redis:
-                with contextlib.suppress(RedisError):
-                    return int((await _last(redis)).partition("-")[2] or 0) > before.seq[0] + 40
-            return False
-
-        await until(gone_on, "history that will be lost is published")
-        await generator.pause()
-        if wrong := await self.scene.oracle.look():  # nobody can hold these chains against the log any more afterwards
-            raise AssertionError("; ".join(wrong[:5]))
-        lost = await self.scene.ledger.heads()
-        await asyncio.to_thread(stage.postgres.stop)
-        await asyncio.to_thread(shutil.rmtree, stage.postgres.data)
-        await asyncio.to_thread(_copy, copy, stage.postgres.data)
-        await asyncio.to_thread(shutil.rmtree, copy)
-        generator.truth, self.scene.oracle.undecodable = truth, undecodable
-        await stage.run_postgres()
-
-        async def another() -> bool:
-            return (await self.scene.ledger.heads()).epoch > lost.epoch
-
-        await until(another, "a new epoch is opened")
-        now = await self.scene.ledger.heads()
-        generator.go()
-        self.evidence = f"it went back from {lost.seq} to {now.seq}, and from epoch {lost.epoch} to {now.epoch}"
-
-
-def _copy(source: object, target: object) -> None:
-    """With owners and modes."""
-    subprocess.run(["cp", "-a", str(source), str(target)], check=True)  # noqa: S603, S607 - our own folders
-
-
 async def _last(redis: object) -> str:
     about = await redis.xinfo_stream(STREAM)  # type: ignore[attr-defined]
     last: str = about["last-generated-id"].decode()
     return last
 
 
-ALL: list[type[Fault]] = [Restarted, CrashedAfterPublish, Exhausted, HeldOpen, RestoredOlder]
+ALL: list[type[Fault]] = [Restarted, CrashedAfterPublish, Exhausted, HeldOpen]
