@@ -13,3 +13,5 @@ class Book:
         self.wrong: list[str] = []
         self.latencies: list[tuple[float, float]] = []
         """(when, seconds from the event's own time until it was applied live)"""
+        self.slots: list[float] = []
+        """Seconds in which clients were asked to be gone."""

@@ -147,6 +147,7 @@ class Client:
                 if self.home is not None:
                     self.home.take(frame)
             case "drain":
+                self.book.slots.append(frame["in"])
                 self.line.leave_in(frame["in"])
             case "expiring":
                 await self.line.send({"type": "renew", "id": self.line.take_id(), "token": await self._credentials()})

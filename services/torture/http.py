@@ -22,7 +22,7 @@ class Unreached(Exception):
 
 
 class Answer(NamedTuple):
-    """What came back; `body` is decoded JSON, None where there is none."""
+    """What came back; `body` is decoded JSON, text of other kinds as it is, None where there is none."""
 
     status: int
     headers: dict[str, str]
@@ -109,8 +109,9 @@ async def _read(reader: asyncio.StreamReader) -> Answer:
         content = await _chunks(reader)
     else:
         content = await reader.readexactly(int(headers.get("content-length", "0")))
-    is_json = content and "json" in headers.get("content-type", "")
-    return Answer(status, headers, msgspec.json.decode(content) if is_json else None)
+    if "json" in headers.get("content-type", "") and content:
+        return Answer(status, headers, msgspec.json.decode(content))
+    return Answer(status, headers, content.decode() or None)
 
 
 async def _chunks(reader: asyncio.StreamReader) -> bytes:

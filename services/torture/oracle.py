@@ -9,6 +9,7 @@ from services.torture.client import Client
 from services.torture.fold import InboxView, PostView, TopicView, View, difference
 from services.torture.generator import Generator
 from services.torture.ledger import Heads, Ledger, by_channel, judge, published
+from services.torture.lives import Life
 from services.torture.pages import Reader
 from services.torture.stage import Stage
 from services.torture.truth import Cause, Entity, Truth
@@ -27,6 +28,8 @@ class Oracle:
         self.looks: Counter[str] = Counter()
         self.undecodable: set[int] = set()
         """Ids of events that were made so that nobody can read them."""
+        self.passers: list[Life] = []
+        """Lives of others than the clients, to be compared with the log once."""
         self._stage = stage
         self._ledger = ledger
         self._generator = generator
@@ -158,6 +161,9 @@ class Oracle:
             for life in client.lives:
                 if life.epoch == heads.epoch and life.end is not None:
                     life.checked(life.end)
+        wrong += [found for life in self.passers if (found := judge(life, logs, heads))]
+        self.looks["lives in crowds"] += len(self.passers)
+        self.passers.clear()
         self.looks["entries compared with Redis"] += compared
         self.looks["log entries"] = sum(heads.seq)
         return wrong

@@ -28,7 +28,7 @@ class Died(Exception):
 class Service:
     """`deaths` are those that nobody ordered, in words; `peak` is the most memory it was seen with, in MB."""
 
-    def __init__(self, name: str, command: str, env: Mapping[str, str], folder: Path, port: int | None) -> None:
+    def __init__(self, name: str, command: str, env: Mapping[str, str], folder: Path, port: int) -> None:
         self.name = name
         self.command = command
         self.port = port

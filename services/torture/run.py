@@ -32,6 +32,8 @@ LOOK_EVERY = 6
 """Rounds from one quiescence point to the next."""
 LONG = 300.0
 """Seconds from which a run is long: what has a `long_hold` is held for that the first time."""
+BURST, SHORT_BURST = 5000, 400
+"""Sockets that come back at once in a long run, and in a short one: two cores make some 500 handshakes a second."""
 PROXIED = 0.25
 """Share of the clients that reach notify through a proxy, where sockets can be tortured."""
 
@@ -80,7 +82,9 @@ async def _community(stage: Stage, options: Options, report: Report, say: Say, b
     book = Book()
     clients = _crowd(stage, generator, options, book)
     ledger = Ledger(stage)
-    scene = Scene(stage, ledger, generator, clients, Oracle(stage, ledger, generator, clients, options.seed), book)
+    oracle = Oracle(stage, ledger, generator, clients, options.seed)
+    burst = BURST if options.seconds >= LONG else SHORT_BURST
+    scene = Scene(stage, ledger, generator, clients, oracle, book, burst)
     try:
         async with asyncio.TaskGroup() as tasks:
             background = [tasks.create_task(generator.run(), name="generator")]

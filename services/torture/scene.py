@@ -28,6 +28,8 @@ class Scene(NamedTuple):
     clients: list[Client]
     oracle: Oracle
     book: Book
+    burst: int
+    """Sockets that may be opened at once beside the clients."""
 
 
 class Fault:

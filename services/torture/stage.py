@@ -6,6 +6,7 @@ it alone. Everything lives in one folder, which is removed at the end.
 
 import asyncio
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -27,7 +28,9 @@ from shared.postgres import migrate
 STREAM = "chorus:log:{0}"
 READY = 120.0
 """Seconds until an embedded server must be ready; it takes a tenth of one, and some after a crash."""
-NOTIFIES = 2
+NOTIFIES = 3
+DRAIN = 0.5
+"""Seconds over which a notify process that leaves spreads its sockets."""
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 AWAY = (
     OSError,
@@ -65,6 +68,7 @@ class Stage:
         self.services: list[Service] = []
         self.doors: list[Proxy] = []
         self.http: dict[str, Http] = {}
+        self.doors_of_metrics: dict[str, Http] = {}
         self.redis_peak = self.postgres_peak = 0.0
         self._watching: asyncio.Task[None] | None = None
         self._numbers = iter(range(1, 1 << 30))
@@ -102,7 +106,7 @@ class Stage:
         await self.publishing.start()
         await self.reading.start()
         for number in range(self._sequencers):
-            self._add(f"sequencer-{number + 1}", "sequencer", None)
+            self._add(f"sequencer-{number + 1}", "sequencer", free_port())
         self._add("feed", "feed", self._feed_port)
         for number in range(NOTIFIES):
             port = free_port()
@@ -126,7 +130,7 @@ class Stage:
             await asyncio.to_thread(service.end)
         for proxy in (self.publishing, self.reading, *self.doors):
             await proxy.stop()
-        for http in self.http.values():
+        for http in self.doors_of_metrics.values():
             await http.aclose()
         await asyncio.to_thread(self.redis.stop)
         for server in self._pair:
@@ -200,6 +204,14 @@ class Stage:
                 except AWAY:
                     await asyncio.sleep(0.1)
 
+    async def metric(self, service: Service, name: str) -> float:
+        """What that process says at /metrics, over all labels. Raises Unreached, and KeyError when it has none."""
+        answer = await self.doors_of_metrics[service.name].call("GET", "/metrics")
+        if f"# TYPE {name} " not in answer.body:
+            raise KeyError(name)
+        said = [line.rpartition(" ")[2] for line in answer.body.splitlines() if re.match(rf"{name}[ {{]", line)]
+        return sum(map(float, said))
+
     def memory(self) -> dict[str, float]:
         """The most memory each process was seen with, in MB."""
         peaks = {service.name: service.peak for service in self.services}
@@ -228,6 +240,7 @@ class Stage:
             "CHORUS_REDIS_URL": f"redis://127.0.0.1:{(redis or self.publishing).port}",
             "CHORUS_SECRET_KEY": self._secret,
             "CHORUS_DATA_DIR": str(self.folder),
+            "CHORUS_FEED_PORT": str(self._feed_port),
             "CHORUS_LOGS": str(self.logs),
         }
 
@@ -235,12 +248,11 @@ class Stage:
         hosts = ",".join(quote(sockets_of(server), safe="") for server in self._pair)
         return f"postgresql://{role}@/chorus?host={hosts}&port=5432,5432&target_session_attrs=read-write"
 
-    def _add(self, name: str, command: str, port: int | None) -> None:
+    def _add(self, name: str, command: str, port: int) -> None:
         env = {
             **self.environment(self.reading if command == "notify" else self.publishing),
-            "CHORUS_FEED_PORT": str(self._feed_port),
-            "CHORUS_NOTIFY_PORT": str(port or 0),
-            "CHORUS_DRAIN": "0.5",
+            f"CHORUS_{command.upper()}_PORT": str(port),
+            "CHORUS_DRAIN": str(DRAIN),
             "CHORUS_PING_INTERVAL": "5",
             "CHORUS_FEED_POOL": "10",
             "CHORUS_NOTIFY_POOL": "6",
@@ -249,8 +261,9 @@ class Stage:
             "CHORUS_WRITES_PER_MINUTE": "1000000",
         }
         self.services.append(Service(name, command, env, self.folder, port))
-        if port is not None:
-            self.http[name] = Http("127.0.0.1", port)
+        self.doors_of_metrics[name] = Http("127.0.0.1", port)
+        if command != "sequencer":
+            self.http[name] = self.doors_of_metrics[name]
 
 
 def sockets_of(server: Postgres) -> str:

@@ -57,7 +57,7 @@ def test_every_fault_has_a_name_a_family_and_a_word_on_it() -> None:
 
 def test_who_is_just_starting_survives_news_of_the_clock(tmp_path: Path) -> None:
     """Found by `chorus torture`, seed c1: a signal that nobody listens to yet ends a process."""
-    service = Service("starting", "sequencer", {}, tmp_path, None)
+    service = Service("starting", "sequencer", {}, tmp_path, 0)
     service.clock.write_text("3600", encoding="ascii")
     service.launch()
     try:

@@ -26,6 +26,7 @@ SUITE = [
     "postgres-standby-promoted",
     "half-open",
     "all-reconnect",
+    "reconnect-burst",
     "rolling-restart",
     "published-twice",
     "undecodable-event",

@@ -1,11 +1,21 @@
 """Sockets stop, hang, trickle, break all at once, and are asked to leave."""
 
 import asyncio
+import time
 
+from services.torture.burst import Comer
 from services.torture.client import Client
 from services.torture.scene import Fault, until
+from services.torture.stage import DRAIN
 
 SOCKETS = frozenset({"sockets"})
+HISTORY = "chorus_live_history_entries_total"
+CROWD = 4
+"""Sockets that are sent away together from which on one can tell whether they go one after the other."""
+OPENING = 100
+"""Handshakes at once while a crowd first connects."""
+MISSED = 20
+"""Entries at least that a crowd is away for."""
 
 
 class StoppedReading(Fault):
@@ -127,25 +137,105 @@ class ReconnectStorm(Fault):
 
 
 class RollingRestart(Fault):
-    """The notify processes leave one after the other, in good order."""
+    """Three notify processes leave one after the other, in good order."""
 
     name, family, touches = "rolling-restart", "sockets", frozenset({"sockets", "notify"})
     hold = (0.0, 0.2)
 
     async def inject(self) -> None:
         """See Fault."""
-        codes = []
-        before = self.scene.book.counts["drained"]
-        for service in self.scene.stage.notifies:
+        stage, book = self.scene.stage, self.scene.book
+        before, codes, spreads = book.counts["drained"], [], []
+        for service in stage.notifies:
+            told = len(book.slots)
             codes.append(await service.leave())
+            slots = book.slots[told:]
+            if len(slots) >= CROWD:
+                spreads.append(max(slots) - min(slots))
             service.launch()
-            await service.ready(self.scene.stage.http[service.name])
+            await service.ready(stage.http[service.name])
             await asyncio.sleep(self.rng.uniform(0, 0.3))
-        drained = self.scene.book.counts["drained"] - before
-        if codes == [0] * len(codes):
-            self.evidence = f"{len(codes)} processes left with code 0; {drained} clients left when they were asked to"
-        else:
+        if codes != [0] * len(codes):
             raise AssertionError(f"processes left with {codes}")
+        if spreads and min(spreads) < DRAIN / 2:
+            raise AssertionError(f"those who were sent away together were to go within {min(spreads):g} s")
+        self.drained = book.counts["drained"] - before
+        self.spreads = spreads
+
+    async def heal(self) -> None:
+        """See Fault. What those who came back had missed was in the memory of the new processes."""
+        stage = self.scene.stage
+
+        async def back() -> bool:
+            return all(client.line.up for client in self.scene.clients if client.line.reading.is_set())
+
+        await until(back, "everybody is back")
+        read = [await stage.metric(service, HISTORY) for service in stage.notifies]
+        if any(read):
+            raise AssertionError(f"entries read from Postgres for who came back: {read}")
+        if self.drained and self.spreads:
+            spread = f"{min(self.spreads):.2f} to {max(self.spreads):.2f}"
+            self.evidence = (
+                f"{len(stage.notifies)} processes left with code 0; {self.drained} clients left as they were asked, "
+                f"within {spread} s each time; for nobody was Postgres read"
+            )
 
 
-ALL: list[type[Fault]] = [StoppedReading, HalfOpen, Trickle, ReconnectStorm, RollingRestart]
+class Burst(Fault):
+    """Thousands of sockets break in one moment, miss something, and come back in one moment, with their positions."""
+
+    name, family, touches = "reconnect-burst", "sockets", frozenset({"sockets", "notify"})
+    hold = (0.0, 0.5)
+
+    async def inject(self) -> None:
+        """See Fault."""
+        stage = self.scene.stage
+        heads = await self.scene.ledger.heads()
+        as_of = {"epoch": heads.epoch, "seq": list(heads.seq)}
+        topics = sorted(self.scene.generator.truth.topics)
+        ports = [service.port for service in stage.notifies]
+        self.comers = [
+            Comer(f"comer-{number}", f"topic:{self.rng.choice(topics)}", as_of, ports[number % len(ports)])
+            for number in range(self.scene.burst)
+        ]
+        gate = asyncio.Semaphore(OPENING)
+
+        async def opens(comer: Comer) -> None:
+            async with gate:
+                await comer.come(self.rng)
+
+        await asyncio.gather(*map(opens, self.comers))
+        before = await self.scene.ledger.heads()
+        read = [await stage.metric(service, HISTORY) for service in stage.notifies]
+        self.broken = sum([comer.break_off() for comer in self.comers])
+        for comer in self.comers:
+            comer.missed = 0
+
+        async def gone_on() -> bool:
+            return sum((await self.scene.ledger.heads()).seq) >= sum(before.seq) + MISSED
+
+        await until(gone_on, "there is something that they missed")
+        began = time.monotonic()
+        await asyncio.gather(*(comer.come(self.rng) for comer in self.comers))
+        self.measured = {"sockets": len(self.comers), "all live s": time.monotonic() - began}
+        self.read = [
+            await stage.metric(service, HISTORY) - was for service, was in zip(stage.notifies, read, strict=True)
+        ]
+
+    async def heal(self) -> None:
+        """See Fault. What each has followed is compared with the log when everything stands still."""
+        missed = sum(comer.missed for comer in self.comers)
+        self.scene.oracle.passers += [comer.end() for comer in self.comers]
+        wrong = [line for comer in self.comers for line in comer.wrong]
+        if any(self.read):
+            wrong.append(f"entries read from Postgres for who came back: {self.read}")
+        if wrong:
+            raise AssertionError("; ".join(wrong[:5]))
+        if self.broken and missed:
+            self.evidence = (
+                f"{self.broken} sockets broke at once and came back at once; {missed} events that they had missed came "
+                f"first, none of them read from Postgres"
+            )
+
+
+ALL: list[type[Fault]] = [StoppedReading, HalfOpen, Trickle, ReconnectStorm, RollingRestart, Burst]
