@@ -129,11 +129,15 @@ class Ledger:
             for log, seq in enumerate((await self.heads()).seq):
                 row = await connection.fetchrow(
                     """SELECT count(*) AS entries, count(DISTINCT seq) AS seqs, count(DISTINCT event_id) AS events,
-                              coalesce(max(seq), 0) AS last, coalesce(min(seq), 1) AS first,
-                              (SELECT floor FROM eventlog.retained WHERE log = $1) AS floor
-                       FROM eventlog.entry WHERE log = $1""",
+                              max(seq) AS last, min(seq) AS first,
+                              floor
+                       FROM eventlog.retained JOIN eventlog.entry USING (log)
+                       WHERE log = $1 AND seq >= floor GROUP BY floor""",
                     log,
                 )
+                if row is None:
+                    wrong.append(f"log {log} ends at {seq} and holds nothing")
+                    continue
                 held = seq - row["floor"] + 1
                 whole = row["entries"] == row["seqs"] == row["events"] == held and row["last"] == seq
                 if not whole or row["first"] != row["floor"]:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from services.torture import plan
 from services.torture.book import Book
 from services.torture.client import Client
+from services.torture.faults.days import lay_old_days
 from services.torture.generator import Generator
 from services.torture.home import Home
 from services.torture.ledger import Ledger
@@ -60,6 +61,7 @@ async def torture(options: Options, say: Say) -> Report:
     try:
         say(f"seed {options.seed}: {sequencers} sequencers, {logs} logs, in {stage.folder}")
         await stage.start()
+        await lay_old_days(stage)
         await _community(stage, options, report, say, began)
     except (GaveUp, Died, TimeoutError, ExceptionGroup) as error:
         report.wrong += _causes(error)
@@ -82,6 +84,7 @@ async def _community(stage: Stage, options: Options, report: Report, say: Say, b
     book = Book()
     clients = _crowd(stage, generator, options, book)
     ledger = Ledger(stage)
+    await ledger.rows()  # before retention takes the first of them
     oracle = Oracle(stage, ledger, generator, clients, options.seed)
     burst = BURST if options.seconds >= LONG else SHORT_BURST
     scene = Scene(stage, ledger, generator, clients, oracle, book, burst)

@@ -24,6 +24,8 @@ SUITE = [
     "postgres-crashed",
     "postgres-held-open",
     "postgres-standby-promoted",
+    "day-dropped-behind-writer",
+    "no-partition-for-tomorrow",
     "half-open",
     "all-reconnect",
     "reconnect-burst",

@@ -201,7 +201,8 @@ class MidReplay(KilledAt):
         """See KilledAt: readers who held nothing but the beginning."""
         stage = self.scene.stage
         epoch = (await self.scene.ledger.heads()).epoch
-        since = {"epoch": epoch, "seq": [0] * stage.logs}
+        floors = await stage.fetch("SELECT floor FROM eventlog.retained ORDER BY log")
+        since = {"epoch": epoch, "seq": [row["floor"] - 1 for row in floors]}
         channels = [f"topic:{slug}" for slug in sorted(self.scene.generator.truth.topics)][:20]
         hello = {"type": "hello", "id": 1, "subscribe": [{"channel": c, "since": since} for c in channels]}
         url = stage.live_url(stage.notifies.index(self.victim), through_proxy=False)
