@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import signal
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 import websockets
@@ -12,6 +12,8 @@ import websockets
 from services.torture.process import UNAVAILABLE, Service, stopped
 from services.torture.scene import Fault, Scene, until
 from services.torture.stage import STREAM
+
+Json = dict[str, Any]
 
 
 class Killed(Fault):
@@ -200,22 +202,26 @@ class MidReplay(KilledAt):
     async def provoke(self) -> None:
         """See KilledAt: readers who held nothing but the beginning."""
         stage = self.scene.stage
-        epoch = (await self.scene.ledger.heads()).epoch
-        floors = await stage.fetch("SELECT floor FROM eventlog.retained ORDER BY log")
-        since = {"epoch": epoch, "seq": [row["floor"] - 1 for row in floors]}
-        channels = [f"topic:{slug}" for slug in sorted(self.scene.generator.truth.topics)][:20]
-        hello = {"type": "hello", "id": 1, "subscribe": [{"channel": c, "since": since} for c in channels]}
         url = stage.live_url(stage.notifies.index(self.victim), through_proxy=False)
         while self.victim.running:
+            hello = msgspec.json.encode(await self._from_the_beginning()).decode()
             with contextlib.suppress(OSError, TimeoutError, websockets.WebSocketException):
                 connecting = websockets.connect(
                     url, subprotocols=[websockets.Subprotocol("chorus.v1")], compression=None, proxy=None
                 )
                 async with asyncio.timeout(5), connecting as socket:
-                    await socket.send(msgspec.json.encode(hello).decode())
+                    await socket.send(hello)
                     while True:
                         await socket.recv()
             await asyncio.sleep(0.1)
+
+    async def _from_the_beginning(self) -> Json:
+        """Of what retention has left, which may just now take more."""
+        epoch = (await self.scene.ledger.heads()).epoch
+        floors = await self.scene.stage.fetch("SELECT floor FROM eventlog.retained ORDER BY log")
+        since = {"epoch": epoch, "seq": [row["floor"] - 1 for row in floors]}
+        channels = [f"topic:{slug}" for slug in sorted(self.scene.generator.truth.topics)][:20]
+        return {"type": "hello", "id": 1, "subscribe": [{"channel": c, "since": since} for c in channels]}
 
 
 class LeaderStopped(Fault):
