@@ -6,6 +6,7 @@ process. It answers pings, which is all that it says beside its hello.
 
 import asyncio
 import random
+import socket
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,6 +17,7 @@ from services.torture.lives import Life
 Json = dict[str, Any]
 PATIENCE = 120.0
 """Seconds until a comer must have heard all that it missed."""
+ROOM = 1 << 20
 GREETING = (
     "GET /v1/live HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dG9ydHVyZSB0b3J0dXJlIQ==\r\n"
@@ -25,15 +27,19 @@ TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 
 
 class Comer(asyncio.Protocol):
-    """Follows `channel` from `as_of`. `wrong` is what no server may do; `missed`: what came before `subscribed`."""
+    """Follows `channel` from `as_of`. `wrong` is what no server may do; `missed`: what came before `subscribed`.
 
-    def __init__(self, who: str, channel: str, as_of: Json, port: int) -> None:
+    `window`: bytes that its kernel may hold unread, 0: as the kernel likes.
+    """
+
+    def __init__(self, who: str, channel: str, as_of: Json, port: int, window: int = 0) -> None:
         self.life = Life(who, channel, as_of)
         self.chain = Chain(channel)
         self.chain.asked(None, as_of)
         self.wrong: list[str] = []
         self.missed = 0
         self._port = port
+        self._window = window
         self._request = 0
         self._transport: asyncio.Transport | None = None
         self._bytes = b""
@@ -47,12 +53,28 @@ class Comer(asyncio.Protocol):
             while True:
                 self._settled = loop.create_future()
                 try:
-                    await loop.create_connection(lambda: self, "127.0.0.1", self._port)
+                    await loop.create_connection(lambda: self, sock=await self._connected())
                     if await self._settled:
                         return
                 except OSError:
                     pass  # its backlog is full, or it is restarting
                 await asyncio.sleep(rng.uniform(0.1, 0.5))
+
+    @property
+    def local_port(self) -> int:
+        """Its end of the connection; 0 when there is none."""
+        return 0 if self._transport is None else int(self._transport.get_extra_info("sockname")[1])
+
+    def stop_reading(self) -> None:
+        """Its kernel fills up, and tells the other side so."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def read_on(self) -> None:
+        """With room again."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
+            self._transport.resume_reading()
 
     def break_off(self) -> bool:
         """The connection breaks without a word; False when there was none."""
@@ -94,6 +116,18 @@ class Comer(asyncio.Protocol):
         while (frame := _frame(self._bytes)) is not None:
             self._bytes = self._bytes[frame.size :]
             self._take(frame)
+
+    async def _connected(self) -> socket.socket:
+        end = socket.socket()
+        try:
+            end.setblocking(False)
+            if self._window:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._window)
+            await asyncio.get_running_loop().sock_connect(end, ("127.0.0.1", self._port))
+        except BaseException:
+            end.close()
+            raise
+        return end
 
     def _hello(self) -> None:
         self._request += 1

@@ -26,6 +26,7 @@ SUITE = [
     "postgres-standby-promoted",
     "day-dropped-behind-writer",
     "no-partition-for-tomorrow",
+    "zero-window",
     "half-open",
     "all-reconnect",
     "reconnect-burst",
