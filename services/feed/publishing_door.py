@@ -32,6 +32,9 @@ UNNUMBERED_AGE = Gauge("chorus_log_unnumbered_seconds", "Age of the oldest of th
 FOLLOWER = Gauge("chorus_consumer_lag_positions", "Positions that a durable follower is behind.", ["consumer", "log"])
 DAYS_AHEAD = Gauge("chorus_log_days_ahead", "Days after today whose partitions are made; 7 is as it should be.")
 DEFAULT_USED = Gauge("chorus_log_default_partition_used", "1 where events went to no day of their own.")
+CLOCK = Gauge(
+    "chorus_clock_ahead_seconds", "Seconds that our clock, by which days come and go, is ahead of Postgres's."
+)
 DAYS_HELD = Gauge("chorus_log_days_held", "Days of the log that are there, today among them.")
 DAYS_OVERDUE = Gauge("chorus_log_days_overdue", "Days that are older than what is kept, and are still there.")
 DATABASE = Gauge("chorus_database_bytes", "Size of the database, the log in it; without Postgres's own WAL.")
@@ -127,6 +130,7 @@ class Door:
             DAYS_HELD.set(days["held"])
             DAYS_OVERDUE.set(days["overdue"])
             DEFAULT_USED.set(days["stray"])
+            CLOCK.set(clock.unix() - days["now"].timestamp())
             room = await QUERIES.room(connection)
             DATABASE.set(room["database"])
             LOG.set(room["log"])

@@ -9,11 +9,13 @@ import httpx
 import msgspec
 
 from services.feed.publishing_door import Door
+from shared import clock
 from shared.eventlog.sequencer import Sequencer
 from shared.listening import listen
 from tests.eventlog.rig import PATIENCE, Rig
 
 ROWS = {
+    "ahead": r"^chorus_clock_ahead_seconds (\S+)",
     "head": r'^chorus_log_head_position\{log="0"\} (\S+)',
     "leads": r'^chorus_sequencer_leading\{log="0"\} (\S+)',
     "redis": r'^chorus_sequencer_redis_reached\{log="0"\} (\S+)',
@@ -69,6 +71,18 @@ async def test_a_leader_tells_where_its_log_stands_and_a_standby_that_it_stands_
         assert (after["leads"], after["redis"], after["waiting"]) == (1, 1, 0)
         assert (await http.get("/healthz")).status_code == 200
         assert (await http.get("/elsewhere")).status_code == 404
+
+
+async def test_a_clock_that_is_not_postgres_s_is_told(rig: Rig) -> None:
+    async with opened(rig, Sequencer(0, url=rig.database.url_direct, pool=rig.pool, redis=rig.redis)) as http:
+        right = (await figures(http, lambda _: True))["ahead"]
+        for moved in (-3600, 3600):
+            clock.move(moved)
+            try:
+                told = (await figures(http, lambda _: True))["ahead"]
+            finally:
+                clock.move(0)
+            assert abs(told - right - moved) < 1800
 
 
 async def test_without_redis_it_is_degraded_and_without_postgres_it_is_down(rig: Rig) -> None:

@@ -1,16 +1,11 @@
-"""What no process does by itself: entries published twice, events that nobody can read, clocks that jump."""
+"""What no process does by itself: entries published twice, and events that nobody can read."""
 
-import base64
-import signal
 from typing import Any
 
-import msgspec
 from redis.exceptions import ResponseError
 
 from services.torture.scene import Fault, until
 from services.torture.stage import STREAM
-
-HOUR = 3600
 
 
 class PublishedTwice(Fault):
@@ -60,40 +55,4 @@ class Undecodable(Fault):
         self.evidence = f"{kind} {event_id} is numbered, and parked with its error"
 
 
-class ClockMoved(Fault):
-    """The wall clock of every process jumps by an hour, and back."""
-
-    name, family = "clock-moved", "clock"
-    touches = frozenset({"clock", "feed", "notify", "sequencer"})
-    hold = (0.5, 2.0)
-
-    async def inject(self) -> None:
-        """See Fault. A fresh token says what time its maker thinks it is."""
-        self.ahead = self.rng.choice((-HOUR, HOUR))
-        before = await self._token_ends()
-        self._move(self.ahead)
-
-        async def moved() -> bool:
-            return abs(await self._token_ends() - before - self.ahead) < HOUR / 2
-
-        await until(moved, "the feed lives at another time")
-        self.evidence = f"tokens end {self.ahead:+d} s from where they did"
-
-    async def heal(self) -> None:
-        """See Fault."""
-        self._move(0)
-
-    def _move(self, seconds: int) -> None:
-        for service in self.scene.stage.services:
-            service.clock.write_text(str(seconds), encoding="ascii")
-            service.signal(signal.SIGUSR2)
-
-    async def _token_ends(self) -> int:
-        member = self.rng.choice(self.scene.generator.members)
-        await member.sign_in(member.token)
-        payload = member.token.split(".")[1]
-        ends: int = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
-        return ends
-
-
-ALL: list[type[Fault]] = [PublishedTwice, Undecodable, ClockMoved]
+ALL: list[type[Fault]] = [PublishedTwice, Undecodable]
