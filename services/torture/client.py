@@ -71,7 +71,7 @@ class Client:
             self.line.up
             and self.wanted == self.subscriptions.keys()
             and all(s.chain.state == "live" for s in self.subscriptions.values())
-            and (self.home is None or self.home.state == "live")
+            and (self.home is None or (self.home.state == "live" and self.home.views.keys() == self.home.lives.keys()))
         )
 
     @property
@@ -184,12 +184,23 @@ class Client:
             case "apply":
                 channel = frame["channel"]
                 self._apply(home.lives[channel], frame, home.chains[channel].state == "live")
+                home.apply(frame)
             case "gap":
                 self.book.counts["gaps"] += 1
                 await self._ask_home()
             case "reset":
                 self.book.resets[frame["reason"]] += 1
                 await self._ask_home()
+        if self._tasks is not None:
+            for fresh, life in home.unread():
+                self._tasks.create_task(self._read_at_home(home, fresh, life))
+
+    async def _read_at_home(self, home: Home, channel: str, life: Life) -> None:
+        while True:
+            page = await self._reader.page(channel)
+            if home.read(channel, life, page):
+                return
+            await asyncio.sleep(0.1)  # the news of the epoch is on its way
 
     def _apply(self, life: Life, frame: Json, live: bool) -> None:
         self.book.counts["events applied"] += 1
@@ -197,7 +208,7 @@ class Client:
         if life.wrong:
             self.book.wrong += life.wrong
             life.wrong = []
-        if live:
+        if live and not frame["event"]["type"].startswith("torture."):  # those may bear any time
             now = time.time()
             self.book.latencies.append((now, now - datetime.fromisoformat(frame["event"]["at"]).timestamp()))
 

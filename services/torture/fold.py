@@ -19,17 +19,6 @@ class View(Protocol):
         """Everything that a page of it shows, the same for every reader."""
 
 
-class Unseen:
-    """A channel that has no page: its events are counted by the chain alone."""
-
-    def fold(self, event: Json) -> None:
-        """Nothing to show."""
-
-    def shown(self) -> Json:
-        """Nothing."""
-        return {}
-
-
 class TopicView:
     """A topic's header and its posts."""
 
@@ -66,30 +55,49 @@ class PostView:
     def fold(self, event: Json) -> None:
         """See View."""
         match event["type"]:
-            case "post.edited":
+            case "post.created" | "post.edited":
                 put(self.posts, event["post"])
             case "post.deleted":
                 self.posts, self.comments = {}, {}
             case "comment.created" | "comment.edited":
                 put(self.comments, event["comment"])
             case "comment.deleted":
-                self._clear(event["comment_id"], event["version"])
+                clear(self.comments.get(event["comment_id"]), event["version"])
             case "counts.changed":
                 of_comment = event.get("comment_id")
                 held = self.comments.get(of_comment) if of_comment else self.posts.get(event["post_id"])
                 recount(held, event["counts"])
 
     def shown(self) -> Json:
-        """See View. When a deletion happened is nothing that its event tells."""
-        if not self.posts:
-            return {}
-        gone = {key: {**held, "edited_at": None} for key, held in self.comments.items() if held["deleted"]}
-        return {**self.posts, **self.comments, **gone}
+        """See View."""
+        return {**self.posts, **without_times(self.comments)} if self.posts else {}
 
-    def _clear(self, comment_id: str, version: int) -> None:
-        held = self.comments.get(comment_id)
-        if held is not None and version > held["version"]:
-            held.update(body="", entities=[], deleted=True, version=version)
+
+class MemberView:
+    """What a member wrote since one follows them: there is no page of it, so it begins empty."""
+
+    def __init__(self) -> None:
+        self.posts: dict[str, Json] = {}
+        self.comments: dict[str, Json] = {}
+
+    def fold(self, event: Json) -> None:
+        """See View."""
+        match event["type"]:
+            case "post.created" | "post.edited":
+                put(self.posts, event["post"])
+            case "post.deleted":
+                self.posts.pop(event["post_id"], None)
+            case "comment.created" | "comment.edited":
+                put(self.comments, event["comment"])
+            case "comment.deleted":
+                clear(self.comments.get(event["comment_id"]), event["version"])
+            case "counts.changed":
+                held = {**self.posts, **self.comments}
+                recount(held.get(event.get("comment_id") or event["post_id"]), event["counts"])
+
+    def shown(self) -> Json:
+        """See View."""
+        return {**self.posts, **without_times(self.comments)}
 
 
 class InboxView:
@@ -138,6 +146,17 @@ def recount(held: Json | None, counts: Json) -> None:
     """The counts are these, unless newer ones are held."""
     if held is not None and counts["version"] > held["counts"]["version"]:
         held["counts"] = counts
+
+
+def clear(held: Json | None, version: int) -> None:
+    """The comment has no words any more."""
+    if held is not None and version > held["version"]:
+        held.update(body="", entities=[], deleted=True, version=version)
+
+
+def without_times(comments: dict[str, Json]) -> dict[str, Json]:
+    """When a deletion happened is nothing that its event tells."""
+    return {key: {**held, "edited_at": None} if held["deleted"] else held for key, held in comments.items()}
 
 
 def difference(held: Json, read: Json) -> str:

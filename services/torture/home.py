@@ -6,7 +6,9 @@ What was added is complete from `as_of` on; coming back asks from the lowest pos
 from typing import Any
 
 from services.torture.chain import Chain, Does
+from services.torture.fold import View
 from services.torture.lives import Life
+from services.torture.pages import Page
 
 Json = dict[str, Any]
 NAME = "home"
@@ -19,6 +21,9 @@ class Home:
         self.chains: dict[str, Chain] = {}
         self.lives: dict[str, Life] = {}
         self.ended: list[Life] = []
+        self.views: dict[str, View] = {}
+        """What it shows of each channel, once that was read."""
+        self._heard: dict[str, list[Json]] = {}
         self.state = "ended"
         self._who = who
         self._request: int | None = None
@@ -33,6 +38,31 @@ class Home:
             "epoch": held[0]["epoch"],
             "seq": [min(column) for column in zip(*(s["seq"] for s in held), strict=True)],
         }
+
+    def unread(self) -> list[tuple[str, Life]]:
+        """The channels that were added since this was asked last: somebody has to read their pages."""
+        fresh = [(channel, life) for channel, life in self.lives.items() if channel not in self._heard]
+        self._heard |= {channel: [] for channel, _ in fresh}
+        return fresh
+
+    def read(self, channel: str, life: Life, page: Page) -> bool:
+        """The page of a channel of that life; what came meanwhile is folded in. False: of another epoch, read again."""
+        if self.lives.get(channel) is not life or page.view is None:
+            return True
+        if page.as_of["epoch"] != life.epoch:
+            return False
+        for frame in self._heard[channel]:
+            if frame["seq"] > page.as_of["seq"][frame["log"]]:
+                page.view.fold(frame["event"])
+        self.views[channel] = page.view
+        return True
+
+    def apply(self, frame: Json) -> None:
+        """An event that the proof rule let through is shown, or kept until there is a page to show it on."""
+        if (view := self.views.get(frame["channel"])) is not None:
+            view.fold(frame["event"])
+        else:
+            self._heard.setdefault(frame["channel"], []).append(frame)
 
     def asked(self, request: int | None) -> Json:
         """A subscribe with this id goes out: how it asks."""
@@ -85,5 +115,7 @@ class Home:
             chain = self.chains.pop(channel, None)
             if chain is not None:
                 life = self.lives.pop(channel)
+                self.views.pop(channel, None)
+                self._heard.pop(channel, None)
                 life.end = list(chain.mine or life.start)
                 self.ended.append(life)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from bisect import bisect_right
-from collections import Counter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,7 +10,6 @@ from redis.exceptions import RedisError
 
 from services.torture.lives import Life
 from services.torture.stage import Stage
-from services.torture.truth import Truth
 
 Json = dict[str, Any]
 PATIENCE = 180.0
@@ -237,23 +235,6 @@ def judge(life: Life, logs: list[dict[str, Channel]], heads: Heads) -> str:
                 return f"{life.who} got event {one.event_id} at {row.seq} of {life.channel}, the log has {row.event_id}"
     extra = [one for one in held.values() if one.seq > life.start[one.log]]
     return f"{life.who} applied {extra[:3]} on {life.channel}, which the log does not have" if extra else ""
-
-
-def published(truth: Truth, rows: list[list[Row]]) -> list[str]:
-    """Commits without their event, and events without a commit, for posts."""
-    kinds: Counter[tuple[str, str]] = Counter()
-    for row in (row for entries in rows for row in entries):
-        if row.type in ("post.created", "comment.created") and row.payload.startswith(b'{"'):
-            fields = msgspec.json.decode(row.payload)
-            kinds[row.type, next(iter(fields.values()))["id"]] += 1
-    wrong = []
-    for kind, entities in (("post.created", truth.posts), ("comment.created", truth.comments)):
-        wrong += [
-            f"{kind} of {made} is in the log {kinds[kind, made]} times" for made in entities if kinds[kind, made] != 1
-        ]
-    known = {("post.created", made) for made in truth.posts} | {("comment.created", made) for made in truth.comments}
-    wrong += [f"{kind} of {made} is in the log, and nobody committed it" for kind, made in kinds.keys() - known]
-    return wrong
 
 
 def key(log: int) -> str:

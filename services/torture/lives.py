@@ -38,7 +38,7 @@ class Life:
         if event["id"] in self._ids:
             self.wrong.append(f"{self.who} {self.channel}: event {event['id']} was applied twice")
         self._ids.add(event["id"])
-        for name, version in _versions(event):
+        for name, version in versions(event):
             if version <= self._versions.get(name, -1):
                 self.wrong.append(
                     f"{self.who} {self.channel}: {name} went from {self._versions[name]} to {version} at {frame['seq']}"
@@ -52,7 +52,8 @@ class Life:
         self._ids = {one.event_id for one in self.applied}
 
 
-def _versions(event: Json) -> list[tuple[tuple[str, str], int]]:
+def versions(event: Json) -> list[tuple[tuple[str, str], int]]:
+    """What the event makes a new version of, by kind and id, and which; notifications have none."""
     match event["type"]:
         case "post.created" | "post.edited":
             return [(("post", event["post"]["id"]), event["post"]["version"])]

@@ -6,11 +6,12 @@ from collections import Counter
 from typing import Any
 
 from services.torture.client import Client
-from services.torture.fold import InboxView, PostView, TopicView, View, difference
+from services.torture.fold import InboxView, MemberView, PostView, TopicView, View, difference
 from services.torture.generator import Generator
-from services.torture.ledger import Heads, Ledger, by_channel, judge, published
+from services.torture.ledger import Heads, Ledger, by_channel, judge
 from services.torture.lives import Life
 from services.torture.pages import Reader
+from services.torture.published import events, published, unlike
 from services.torture.stage import Stage
 from services.torture.truth import Cause, Entity, Truth
 
@@ -49,7 +50,7 @@ class Oracle:
         wrong = self._against_truth(pages)
         wrong += await self._inboxes(pages)
         wrong += await self._patiently(pages)
-        wrong += await self._log(heads)
+        wrong += await self._log(heads, pages)
         self.looks["quiescence points"] += 1
         return wrong
 
@@ -116,6 +117,7 @@ class Oracle:
             waiting = [client for client in waiting if self._unlike(client, shown)]
             if not waiting:
                 self.looks["folds"] += sum(len(client.subscriptions) for client in self._clients)
+                self.looks["folds at home"] += sum(len(client.home.views) for client in self._clients if client.home)
                 return []
             if loop.time() > deadline:
                 return [f"{client.name}: {self._unlike(client, shown)}; {client.where()}" for client in waiting[:10]]
@@ -125,8 +127,10 @@ class Oracle:
         if not client.live:
             states = {name: s.chain.state for name, s in client.subscriptions.items() if s.chain.state != "live"}
             return f"is not live: wants {client.wanted}, has {states}"
-        for channel, subscription in client.subscriptions.items():
-            if channel in shown and (found := difference(subscription.view.shown(), shown[channel])):
+        views = {channel: subscription.view for channel, subscription in client.subscriptions.items()}
+        for channel, view in [*views.items(), *(client.home.views.items() if client.home else ())]:
+            due = _due(view, shown) if isinstance(view, MemberView) else shown.get(channel)
+            if due is not None and (found := difference(view.shown(), due)):
                 return f"{channel}: {found}"
         return self._unlike_mine(client, self._generator.truth)
 
@@ -143,11 +147,13 @@ class Oracle:
                 return f"thinks of its reaction to {name}: {known}, set was {entity.reactions.get(me)}"
         return ""
 
-    async def _log(self, heads: Heads) -> list[str]:
+    async def _log(self, heads: Heads, pages: dict[str, View]) -> list[str]:
         wrong = await self._ledger.density()
-        compared, unlike = await self._ledger.streams()
+        compared, differing = await self._ledger.streams()
         rows, changed = await self._ledger.rows()
-        wrong += unlike + changed + published(self._generator.truth, rows)
+        told = events(rows)
+        wrong += differing + changed + published(self._generator.truth, told) + unlike(told, pages)
+        self.looks["pages read from the log"] += len(pages)
         logs = by_channel(rows)
         for client in self._clients:
             for life in client.lives:
@@ -167,6 +173,15 @@ class Oracle:
         self.looks["entries compared with Redis"] += compared
         self.looks["log entries"] = sum(heads.seq)
         return wrong
+
+
+def _due(view: MemberView, shown: dict[str, Json]) -> Json:
+    """What is held of a member as their posts' pages show it; of comments below a post that is gone nobody tells."""
+    for gone in [held["id"] for held in view.comments.values() if not shown.get(f"post:{held['post_id']}")]:
+        del view.comments[gone]
+    due = {name: shown.get(f"post:{name}", {}).get(name) for name in view.posts}
+    due |= {name: shown[f"post:{held['post_id']}"].get(name) for name, held in view.comments.items()}
+    return {name: entity for name, entity in due.items() if entity is not None}
 
 
 def _inbox_wrong(due: dict[Cause, set[str]], page: InboxView) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from services.torture.fold import InboxView, PostView, TopicView, Unseen, View
+from services.torture.fold import InboxView, MemberView, PostView, TopicView, View
 from services.torture.http import Answer, Http
 from services.torture.members import Member, persistent
 
@@ -83,7 +83,7 @@ class _Reading:
 
     async def _member(self, _member: str) -> tuple[View | None, list[Json]]:
         await self._get("/v1/topics?limit=1")
-        return Unseen(), []
+        return MemberView(), []
 
     async def _gone(self) -> tuple[View | None, list[Json]]:
         await self._get("/v1/topics?limit=1")
