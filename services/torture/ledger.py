@@ -9,6 +9,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from services.torture.lives import Life
+from services.torture.memory import Weight
 from services.torture.stage import Stage
 
 Json = dict[str, Any]
@@ -109,6 +110,11 @@ class Ledger:
         finally:
             await connection.close()
         return self._known, wrong
+
+    def weight(self) -> Weight:
+        """Of all that was read so far."""
+        sizes = [len(row.payload) for rows in self._known for row in rows]
+        return Weight(len(sizes), sum(sizes), max(sizes, default=0))
 
     def known(self) -> list[int]:
         """How much of each log was read so far, for `forget`."""

@@ -10,16 +10,15 @@ from services.torture.fold import InboxView, MemberView, PostView, TopicView, Vi
 from services.torture.generator import Generator
 from services.torture.ledger import Heads, Ledger, by_channel, judge
 from services.torture.lives import Life
+from services.torture.memory import may_grow
 from services.torture.pages import Reader
 from services.torture.published import events, published, unlike
-from services.torture.stage import Stage
+from services.torture.stage import NOTIFIES, Stage
 from services.torture.truth import Cause, Entity, Truth
 
 Json = dict[str, Any]
 PATIENCE = 120.0
 """Seconds that a client may take until it shows what everybody else sees: marks come every 15, tries every 3."""
-MOST_MEMORY = 400.0
-"""MB that any process of ours may take in a run: a ring of 100,000 entries is some 100 of them."""
 
 
 class Oracle:
@@ -31,6 +30,8 @@ class Oracle:
         """Ids of events that were made so that nobody can read them."""
         self.passers: list[Life] = []
         """Lives of others than the clients, to be compared with the log once."""
+        self.passed = 0
+        """The most of them at once."""
         self._stage = stage
         self._ledger = ledger
         self._generator = generator
@@ -61,10 +62,17 @@ class Oracle:
             wrong += [f"500: {broken}" for broken in http.broken]
         for service in self._stage.services:
             wrong += [f"died, and nobody killed it: {death}" for death in service.deaths]
-        for name, peak in self._stage.memory().items():
-            if peak > MOST_MEMORY:
-                wrong.append(f"{name} took {peak:.0f} MB, more than {MOST_MEMORY:g}")
+        bounds = self.bounds()
+        for name, (_, seen) in self._stage.memory().items():
+            if seen.grown > bounds[name]:
+                wrong.append(f"{name} grew by {seen.grown:.0f} MB, and could hold {bounds[name]:.0f}")
         return wrong
+
+    def bounds(self) -> dict[str, float]:
+        """MB that each process may have grown by."""
+        log = self._ledger.weight()
+        sockets = len(self._clients) + self.passed // NOTIFIES
+        return {name: may_grow(role, log, sockets) for name, (role, _) in self._stage.memory().items()}
 
     async def _pages(self) -> dict[str, View]:
         """Every channel that has a page, read afresh."""
@@ -169,6 +177,7 @@ class Oracle:
                     life.checked(life.end)
         wrong += [found for life in self.passers if (found := judge(life, logs, heads))]
         self.looks["lives in crowds"] += len(self.passers)
+        self.passed = max(self.passed, len(self.passers))
         self.passers.clear()
         self.looks["entries compared with Redis"] += compared
         self.looks["log entries"] = sum(heads.seq)

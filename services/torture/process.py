@@ -5,7 +5,6 @@ It may be started again while Postgres is away: it says so with its exit code, a
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any
 
 from services.embedded import Child
 from services.torture.http import Http, Unreached
+from services.torture.memory import Growth
 
 PATIENCE = 120.0
 """Seconds until a process must be ready; it takes about two on an idle machine."""
@@ -26,7 +26,7 @@ class Died(Exception):
 
 
 class Service:
-    """`deaths` are those that nobody ordered, in words; `peak` is the most memory it was seen with, in MB."""
+    """`deaths` are those that nobody ordered, in words; `memory` is what it was seen with over all its lives."""
 
     def __init__(self, name: str, command: str, env: Mapping[str, str], folder: Path, port: int) -> None:
         self.name = name
@@ -36,7 +36,7 @@ class Service:
         self.faults_log = folder / f"{name}.faults"
         self.clock = folder / f"{name}.clock"
         self.deaths: list[str] = []
-        self.peak = 0.0
+        self.memory = Growth()
         self.starts = 0
         self._env = {
             **env,
@@ -134,7 +134,7 @@ class Service:
             return False
         code = self._child.exit_code
         if code is None:
-            self.peak = max(self.peak, resident(self._child.pid))
+            self.memory.look(self._child.pid)
             return False
         if self._ordered:
             return False
@@ -164,15 +164,6 @@ class Service:
 
     def _written(self) -> bytes:
         return self.log.read_bytes() if self.log.exists() else b""
-
-
-def resident(pid: int) -> float:
-    """A process's memory in MB; 0 when it is gone."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, IndexError):
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def stopped(pid: int) -> bool:

@@ -34,6 +34,9 @@ class Report(msgspec.Struct, kw_only=True):
     resets: dict[str, int] = {}
     statuses: dict[str, int] = {}
     memory_mb: dict[str, float] = {}
+    grown_mb: dict[str, float] = {}
+    """Since the process was up."""
+    may_grow_mb: dict[str, float] = {}
     latency_ms: dict[str, float] = {}
 
     @property
@@ -60,7 +63,7 @@ def in_words(report: Report) -> str:
         f"compared: {_listed(report.looked)}",
         f"clients: {_listed(report.seen)}; resets: {_listed(report.resets)}; closes: {_listed(report.closes)}",
         f"answers: {_listed(report.statuses)}",
-        f"memory at most, MB: {_listed({name: round(peak) for name, peak in report.memory_mb.items()})}",
+        f"memory at most, MB (grown, of what it could hold): {_listed(_memory(report))}",
         f"commit to client, ms: {_listed({name: round(value, 1) for name, value in report.latency_ms.items()})}",
     ]
     measured = [(f.fault, f.measured) for f in report.fired if f.measured]
@@ -70,6 +73,14 @@ def in_words(report: Report) -> str:
     else:
         lines += ["", "Nothing was lost, nothing came twice, everything that was injected fired."]
     return "\n".join(lines)
+
+
+def _memory(report: Report) -> dict[str, str]:
+    grown, may = report.grown_mb, report.may_grow_mb
+    return {
+        name: f"{peak:.0f} ({grown.get(name, 0):.0f} of {may.get(name, 0):.0f})"
+        for name, peak in report.memory_mb.items()
+    }
 
 
 def _listed(counts: dict[str, Any]) -> str:

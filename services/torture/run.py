@@ -67,7 +67,8 @@ async def torture(options: Options, say: Say) -> Report:
         report.wrong += _causes(error)
     finally:
         report.seconds = time.monotonic() - began
-        report.memory_mb = stage.memory()
+        report.memory_mb = {name: seen.peak for name, (_, seen) in stage.memory().items()}
+        report.grown_mb = {name: seen.grown for name, (_, seen) in stage.memory().items()}
         await stage.stop()
     return report
 
@@ -213,6 +214,7 @@ async def _written(generator: Generator, number: int) -> None:
 def _tell(report: Report, scene: Scene) -> None:
     book = scene.book
     report.wrong += scene.oracle.standing() + book.wrong
+    report.may_grow_mb = scene.oracle.bounds()
     report.written = dict(scene.generator.made)
     report.looked = dict(scene.oracle.looks)
     report.seen = {**book.counts, "connections": sum(client.connections for client in scene.clients)}

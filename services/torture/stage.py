@@ -21,7 +21,8 @@ from redis.asyncio import Redis as RedisClient
 from services.bench.stack import free_port
 from services.embedded import Engine, Postgres, Redis
 from services.torture.http import Http
-from services.torture.process import Service, resident
+from services.torture.memory import Growth
+from services.torture.process import Service
 from services.torture.proxy import Connect, Proxy
 from shared.postgres import migrate
 
@@ -69,7 +70,7 @@ class Stage:
         self.doors: list[Proxy] = []
         self.http: dict[str, Http] = {}
         self.doors_of_metrics: dict[str, Http] = {}
-        self.redis_peak = self.postgres_peak = 0.0
+        self.redis_memory, self.postgres_memory = Growth(), Growth()
         self._watching: asyncio.Task[None] | None = None
         self._numbers = iter(range(1, 1 << 30))
 
@@ -212,10 +213,10 @@ class Stage:
         said = [line.rpartition(" ")[2] for line in answer.body.splitlines() if re.match(rf"{name}[ {{]", line)]
         return sum(map(float, said))
 
-    def memory(self) -> dict[str, float]:
-        """The most memory each process was seen with, in MB."""
-        peaks = {service.name: service.peak for service in self.services}
-        return {**peaks, "redis": self.redis_peak, "postgres": self.postgres_peak}
+    def memory(self) -> dict[str, tuple[str, Growth]]:
+        """Each process's role and what it was seen with."""
+        servers = {"redis": ("redis", self.redis_memory), "postgres": ("postgres", self.postgres_memory)}
+        return {service.name: (service.command, service.memory) for service in self.services} | servers
 
     async def _watch(self) -> None:
         while True:
@@ -223,8 +224,8 @@ class Stage:
             for service in self.services:
                 if service.look():
                     service.launch()
-            self.redis_peak = max(self.redis_peak, resident(self.redis.pid or 0))
-            self.postgres_peak = max(self.postgres_peak, resident(self.postgres.pid or 0))
+            self.redis_memory.look(self.redis.pid or 0)
+            self.postgres_memory.look(self.postgres.pid or 0)
 
     async def _to_redis(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         path = self.redis.url.removeprefix("unix://").replace("%2F", "/")

@@ -2,6 +2,8 @@
 
 import itertools
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.torture import plan
+from services.torture import memory, plan
 from services.torture.chain import Chain
 from services.torture.faults import ALL
 from services.torture.ledger import Heads, Row, by_channel, judge
 from services.torture.lives import Life
+from services.torture.memory import Growth, Weight
 from services.torture.process import Service
 
 CASES = msgspec.json.decode((Path(__file__).parents[1] / "vectors" / "proof.json").read_bytes())
@@ -62,13 +65,50 @@ def test_who_is_just_starting_survives_news_of_the_clock(tmp_path: Path) -> None
     service.launch()
     try:
         service.signal(signal.SIGUSR2)
-        assert Path(f"/proc/{service.pid}/environ").read_bytes().count(b"CHORUS_CLOCK_OFFSET=3600") == 1
+        environment = Path(f"/proc/{service.pid}/environ")
+        while service.running and not (told := environment.read_bytes()):
+            time.sleep(0.01)  # it is about to become what it will be
+        assert told.count(b"CHORUS_CLOCK_OFFSET=3600") == 1
         deadline = time.monotonic() + 30
         while service.running and time.monotonic() < deadline:
             time.sleep(0.05)
         assert service.exit_code == 2, service.tail()  # no database is named, and it lived to say so
     finally:
         service.end()
+
+
+def test_memory_that_a_process_takes_after_it_is_up_is_seen_and_what_it_had_before_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(memory, "SETTLED", 0.0)
+    said = "print(flush=True); input()"
+    takes = f"held = [b'x' * 60_000_000]; {said}; held.append(b'y' * 90_000_000); {said}"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", takes], stdin=pipe, stdout=pipe, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdin is not None
+        growth = Growth()
+        child.stdout.readline()
+        growth.look(child.pid)
+        growth.look(child.pid)
+        assert growth.peak > 60
+        assert growth.grown < 10
+        child.stdin.write("\n")
+        child.stdin.flush()
+        child.stdout.readline()
+        growth.look(child.pid)
+        assert 80 < growth.grown < 110
+        child.stdin.write("\n")
+
+
+def test_what_a_process_may_take_follows_what_it_can_hold() -> None:
+    log, longer = Weight(10_000, 5_000_000, 20_000), Weight(10_000_000, 5_000_000_000, 20_000)
+    for role in ("notify", "feed", "sequencer", "redis"):
+        assert memory.may_grow(role, log, 0) > memory.may_grow("postgres", log, 0) == memory.SLACK
+    assert memory.may_grow("notify", log, 1000) - memory.may_grow("notify", log, 0) == pytest.approx(
+        1000 * memory.SOCKET / 1e6
+    )
+    assert memory.may_grow("notify", longer, 0) == pytest.approx(memory.SLACK + 2 * memory.RING * 1500 / 1e6)
 
 
 def row(seq: int, kind: str = "comment.created", payload: bytes = b"{}") -> Row:
