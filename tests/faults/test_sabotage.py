@@ -1,0 +1,109 @@
+"""A whole run in which what the oracle is given is broken behind its back: it ends with what was broken."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from services.torture import oracle
+from services.torture.client import Client
+from services.torture.generator import TOPICS
+from services.torture.run import Options, torture
+from services.torture.scene import Fault, until
+
+Json = dict[str, Any]
+
+
+async def victim(fault: Fault) -> tuple[Client, str]:
+    """A client and a busy topic that it follows; no other saboteur's."""
+    found: list[tuple[Client, str]] = []
+
+    async def chosen() -> bool:
+        taken = fault.scene.book.counts
+        for client in fault.rng.sample(fault.scene.clients, len(fault.scene.clients)):
+            for channel in [f"topic:{slug}" for slug in TOPICS]:
+                subscription = client.subscriptions.get(channel)
+                live = subscription is not None and subscription.chain.state == "live"
+                if live and not found and not taken[f"spoilt {client.name}"]:
+                    taken[f"spoilt {client.name}"] += 1
+                    found.append((client, channel))
+        return bool(found)
+
+    await until(chosen, "somebody follows a topic")
+    return found[0]
+
+
+class FrameLost(Fault):
+    """A client never hears of one event, and the next says that nothing lies between."""
+
+    name, family, touches = "frame-lost", "sabotage", frozenset({"frames"})
+
+    async def inject(self) -> None:
+        client, channel = await victim(self)
+        hear, lost = client.line._take, list[Json]()
+        done = asyncio.Event()
+
+        async def deaf(frame: Json) -> None:
+            if frame["type"] == "event" and frame["channel"] == channel and not done.is_set():
+                if not lost and frame["event"]["type"] == "post.created":
+                    return lost.append(frame)
+                if lost:
+                    frame = {**frame, "prev": lost[0]["prev"]}
+                    done.set()
+            elif frame["type"] == "mark" and lost and not done.is_set():
+                return None  # it would move the chain past what is missing, and the next frame would be believed anyway
+            return await hear(frame)
+
+        client.line._take = deaf
+
+        async def gone() -> bool:
+            return done.is_set()
+
+        await until(gone, "a frame is lost and the next was heard")
+        self.evidence = f"{client.name} never heard of {lost[0]['seq']} on {channel}"
+
+
+class FoldStuck(Fault):
+    """A client shows no news of a topic any more, whatever it hears."""
+
+    name, family, touches = "fold-stuck", "sabotage", frozenset({"folds"})
+
+    async def inject(self) -> None:
+        client, channel = await victim(self)
+        client.subscriptions[channel].view.fold = lambda event: None  # type: ignore[method-assign]
+        self.evidence = f"{client.name} is stuck at {channel}"
+
+
+class NotificationLost(Fault):
+    """A line of an inbox is gone from Postgres, and nobody was told."""
+
+    name, family, touches = "notification-lost", "sabotage", frozenset({"postgres"})
+
+    async def inject(self) -> None:
+        async def gone() -> bool:
+            rows = await self.scene.stage.fetch(
+                """DELETE FROM notify.notification WHERE id = (SELECT max(n.id) FROM notify.notification n
+                   JOIN notify.inbox i USING (account_id) WHERE n.id <= i.read_up_to) RETURNING account_id"""
+            )
+            self.evidence = f"a notification of {rows[0]['account_id']} is gone" if rows else ""
+            return bool(rows)
+
+        await until(gone, "a notification that was read is gone")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+async def test_what_is_broken_behind_the_oracle_s_back_is_what_the_run_ends_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(oracle, "PATIENCE", 20.0)  # nobody who is stuck is worth more
+    kinds = [FrameLost, FoldStuck, NotificationLost]
+    report = await torture(Options(seed="sabotage", seconds=1, faults=kinds, clients=40, rate=30), print)
+    assert {fired.fault: bool(fired.evidence) for fired in report.fired} == {kind.name: True for kind in kinds}
+    said = "\n".join(report.wrong)
+    evidence = {fired.fault: fired.evidence.split() for fired in report.fired}
+    lost, stuck = evidence["frame-lost"], evidence["fold-stuck"]
+    assert f"{lost[0]} missed {lost[4]} post.created on {lost[-1]}" in said
+    assert any(line.startswith(f"{stuck[0]}: {stuck[-1]}: ") for line in report.wrong), said
+    assert f"inbox of {evidence['notification-lost'][3]} lacks" in said
+    assert f"inbox:{evidence['notification-lost'][3]}, read from the log's beginning: only held" in said
