@@ -9,8 +9,11 @@ import os
 import re
 import secrets
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import parse_qs, quote, urlsplit
@@ -204,6 +207,15 @@ class Stage:
                         connection.terminate()
                 except AWAY:
                     await asyncio.sleep(0.1)
+
+    async def chorus(self, *arguments: str, fails: bool = False) -> str:
+        """What an operator's command says. Raises AssertionError when it does not end well, or as `fails` says."""
+        command = [sys.executable, "-m", "services.cli", *arguments]
+        call = partial(subprocess.run, command, env=self.environment(), capture_output=True, text=True, timeout=120)
+        done = await asyncio.to_thread(call)
+        if done.returncode != int(fails):
+            raise AssertionError(f"chorus {arguments[0]} ended with {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout
 
     async def metric(self, service: Service, name: str) -> float:
         """What that process says at /metrics, over all labels. Raises Unreached, and KeyError when it has none."""

@@ -6,7 +6,6 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 from typing import ClassVar
 
 from redis.exceptions import RedisError
@@ -104,26 +103,15 @@ class RestoredDump(HistoryLost):
 
     async def keep(self) -> None:
         """See HistoryLost."""
-        made = await self._chorus("backup", str(self.scene.stage.folder), "--json")
+        made = await self.scene.stage.chorus("backup", str(self.scene.stage.folder), "--json")
         self.file = json.loads(made)["file"]
 
     async def go_back(self) -> None:
         """See HistoryLost."""
         pids = [service.pid for service in self.scene.stage.services]
-        await self._chorus("restore", self.file, "--replace", "--json")
+        await self.scene.stage.chorus("restore", self.file, "--replace", "--json")
         if [service.pid for service in self.scene.stage.services if service.running] != pids:
             raise AssertionError("a process did not live through the restore")
-
-    async def _chorus(self, *arguments: str) -> str:
-        """What an operator's command says. Raises AssertionError when it fails."""
-        env = self.scene.stage.environment()
-        command = [sys.executable, "-m", "services.cli", *arguments]
-        done = await asyncio.to_thread(
-            subprocess.run, command, env=env, capture_output=True, text=True, timeout=120, check=False
-        )
-        if done.returncode:
-            raise AssertionError(f"chorus {arguments[0]} ended with {done.returncode}: {done.stdout}{done.stderr}")
-        return done.stdout
 
 
 class StandbyPromoted(HistoryLost):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from redis.exceptions import ResponseError
 
 from services.torture.scene import Fault, until
@@ -32,7 +33,7 @@ class PublishedTwice(Fault):
 
 
 class Undecodable(Fault):
-    """An event whose payload is no JSON: its number is kept, it is parked, and the rest goes on."""
+    """An event whose payload is no JSON: it keeps its number, is parked, the doctor tells, and the rest goes on."""
 
     name, family, touches = "undecodable-event", "log", frozenset({"log", "postgres"})
 
@@ -52,7 +53,13 @@ class Undecodable(Fault):
             return event_id in await self.scene.ledger.dead_letters()
 
         await until(parked, f"event {event_id} is parked")
-        self.evidence = f"{kind} {event_id} is numbered, and parked with its error"
+        # Faults beside this one may give the doctor more to find: what it says of this kind is what counts.
+        findings = msgspec.json.decode(await self.scene.stage.chorus("doctor", "--json", fails=True))
+        letters = await self.scene.stage.fetch("SELECT FROM notify.dead_letter WHERE type = $1", kind)
+        said = [each["found"] for each in findings if each["what"] == f"dead letter {kind}"]
+        if not said or not said[0].startswith(f"{len(letters)} since "):
+            raise AssertionError(f"{len(letters)} events of {kind} are parked, and the doctor says of them: {said}")
+        self.evidence = f"{kind} {event_id} is numbered, and parked; the doctor says: {said[0]}"
 
 
 ALL: list[type[Fault]] = [PublishedTwice, Undecodable]
