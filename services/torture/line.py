@@ -8,6 +8,7 @@ import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
+from socket import SO_RCVBUF, SOL_SOCKET
 from typing import Any
 
 import msgspec
@@ -24,6 +25,8 @@ STEADY = 0.5
 """Seconds live before the next cut counts as a first one."""
 SILENCE = 6.0
 """Seconds of silence after which it asks, and as many again after which the connection is taken for dead."""
+NARROW, WIDE = 4096, 1 << 20
+"""Bytes that the kernel of a reader who stopped may hold for it, and of one who reads on."""
 PATIENCE = 15.0
 """Seconds for a handshake."""
 
@@ -91,6 +94,20 @@ class Line:
     def full(self) -> bool:
         """Whether what came in fills our own buffers, so that the rest waits with the kernel and the server."""
         return self._socket is not None and not self._socket.transport.is_reading()
+
+    def stop_reading(self) -> None:
+        """What comes fills our own buffers, then a kernel that holds little more, then waits with the server."""
+        self._room(NARROW)
+        self.reading.clear()
+
+    def read_on(self) -> None:
+        """Everything that waits is read, with room again."""
+        self._room(WIDE)
+        self.reading.set()
+
+    def _room(self, size: int) -> None:
+        if self._socket is not None and not self._socket.transport.is_closing():
+            self._socket.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_RCVBUF, size)
 
     async def _connection(self) -> int | None:
         hello = await self._hello()

@@ -9,6 +9,7 @@ from services.torture.scene import Fault, until
 from services.torture.stage import DRAIN
 
 SOCKETS = frozenset({"sockets"})
+FELL_BEHIND = "chorus_live_fell_behind_total"
 HISTORY = "chorus_live_history_entries_total"
 CROWD = 4
 """Sockets that are sent away together from which on one can tell whether they go one after the other."""
@@ -23,36 +24,46 @@ class StoppedReading(Fault):
 
     name, family, touches = "readers-stopped", "sockets", frozenset({"sockets", "notify", "postgres"})
     hold = (0.5, 1.5)
+    victims: list[Client] = []  # noqa: RUF012 - until they are chosen
 
     async def inject(self) -> None:
-        """See Fault. Large events on one topic fill every buffer on the way."""
-        topics = sorted({c for client in self.scene.clients for c in client.subscriptions if c.startswith("topic:")})
-        channel = self.rng.choice(topics)
-        readers = [client for client in self.scene.clients if channel in client.subscriptions and client.live]
-        self.victims = self.rng.sample(readers, min(5, len(readers)))
+        """See Fault. Large events on one topic fill every buffer on the way, until notify notices."""
+        stage = self.scene.stage
+        await until(self._chosen, "somebody follows a topic, and no proxy's buffers are between")
+        before = {service.name: await stage.metric(service, FELL_BEHIND) for service in stage.notifies}
         for victim in self.victims:
-            victim.line.reading.clear()
-        connection = await self.scene.stage.connect()
-        try:
-            for _ in range(10):
-                await connection.execute(
-                    """SELECT eventlog.append('bulk', 'torture.bulk', ARRAY[$1], convert_to(
-                       json_build_object('words', repeat('x', 16000))::text, 'UTF8')) FROM generate_series(1, 20)""",
-                    channel,
-                )
-        finally:
-            await connection.close()
+            victim.line.stop_reading()
 
-        async def full() -> bool:
-            return any(victim.line.full for victim in self.victims)
+        async def noticed() -> bool:
+            await stage.fetch(
+                """SELECT eventlog.append('bulk', 'torture.bulk', ARRAY[$1], convert_to(
+                   json_build_object('words', repeat('x', 16000))::text, 'UTF8')) FROM generate_series(1, 20)""",
+                self.channel,
+            )
+            self.behind = {
+                service.name: await stage.metric(service, FELL_BEHIND) - before[service.name]
+                for service in stage.notifies
+            }
+            return any(self.behind[f"notify-{victim.at + 1}"] > 0 and victim.line.full for victim in self.victims)
 
-        await until(full, "a reader's own buffers are full")
-        self.evidence = f"{sum(v.line.full for v in self.victims)} readers of {channel} took no more from the kernel"
+        await until(noticed, "every buffer of a reader is full, and notify has noticed")
+        full = sum(victim.line.full for victim in self.victims)
+        where = ", ".join(name for name, number in self.behind.items() if number)
+        self.evidence = f"{full} readers of {self.channel} took no more, and sessions fell behind at {where}"
+
+    async def _chosen(self) -> bool:
+        clients = [client for client in self.scene.clients if client.live and not client.proxied]
+        topics = sorted({c for client in clients for c in client.subscriptions if c.startswith("topic:")})
+        if topics:
+            self.channel = self.rng.choice(topics)
+            readers = [client for client in clients if self.channel in client.subscriptions]
+            self.victims = self.rng.sample(readers, min(3, len(readers)))
+        return bool(topics)
 
     async def heal(self) -> None:
         """See Fault."""
         for victim in self.victims:
-            victim.line.reading.set()
+            victim.line.read_on()
 
 
 class HalfOpen(Fault):

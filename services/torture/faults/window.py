@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from services.torture.burst import Comer
+from services.torture.faults.sockets import FELL_BEHIND
 from services.torture.scene import Fault, until
 
 CHANNEL = "topic:torturewindow"
 READERS = 4
 WINDOW = 4096
 """Bytes that a reader's kernel holds."""
-FELL_BEHIND = "chorus_live_fell_behind_total"
 PROBING = 4
 """What /proc/net/tcp says of a socket whose kernel asks a closed window whether it is open again."""
 
@@ -30,18 +30,19 @@ class ZeroWindow(Fault):
         for reader in self.readers:
             await reader.come(self.rng)
         before = await stage.metric(server, FELL_BEHIND)
-        for reader in self.readers:
-            reader.stop_reading()
-        ports = {reader.local_port for reader in self.readers}
 
         async def noticed() -> bool:
+            for reader in self.readers:  # who stands still for 15 s is closed, and this machine may be slow
+                if not reader.local_port:
+                    await reader.come(self.rng)
+                reader.stop_reading()
             await stage.fetch(
                 """SELECT eventlog.append('bulk', 'torture.bulk', ARRAY[$1], convert_to(
                    json_build_object('words', repeat('x', 16000))::text, 'UTF8')) FROM generate_series(1, 20)""",
                 CHANNEL,
             )
             self.behind = await stage.metric(server, FELL_BEHIND) - before
-            self.probed = _probed(server.port, ports)
+            self.probed = _probed(server.port, {reader.local_port for reader in self.readers})
             return self.behind >= READERS and len(self.probed) == READERS
 
         await until(noticed, "every window is closed, and notify has noticed")
