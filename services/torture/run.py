@@ -10,6 +10,7 @@ from functools import partial
 from statistics import quantiles
 from typing import NamedTuple
 
+from services.bench.machine import open_files
 from services.torture import plan
 from services.torture.book import Book
 from services.torture.client import Client
@@ -35,6 +36,8 @@ LONG = 300.0
 """Seconds from which a run is long: what has a `long_hold` is held for that the first time."""
 BURST, SHORT_BURST = 5000, 400
 """Sockets that come back at once in a long run, and in a short one: two cores make some 500 handshakes a second."""
+OTHER_FILES = 400
+"""Files that this process holds beside its sockets, at most about."""
 PROXIED = 0.25
 """Share of the clients that reach notify through a proxy, where sockets can be tortured."""
 
@@ -87,7 +90,8 @@ async def _community(stage: Stage, options: Options, report: Report, say: Say, b
     ledger = Ledger(stage)
     await ledger.rows()  # before retention takes the first of them
     oracle = Oracle(stage, ledger, generator, clients, options.seed)
-    burst = BURST if options.seconds >= LONG else SHORT_BURST
+    room = max(open_files() - OTHER_FILES - options.clients, 10)
+    burst = min(room, BURST if options.seconds >= LONG else SHORT_BURST)
     scene = Scene(stage, ledger, generator, clients, oracle, book, burst)
     try:
         async with asyncio.TaskGroup() as tasks:
