@@ -9,6 +9,7 @@ from services.audit.reading import pages
 from services.feed import text, words
 from services.progress import Report
 from shared.postgres import Connection
+from shared.slugs import fold
 
 PAGE = 200
 """Posts a page, with their words: 8 MB at the very most."""
@@ -48,7 +49,7 @@ def _misplaced(row: Any) -> str | None:
     asked_for = sorted(place for _, place, _, _ in places if place is not None)
     if asked_for != list(range(len(asked_for))):
         return f"those asked for have the places {asked_for}"
-    if unfolded := [slug for slug, *_ in places if text.fold(slug) != slug]:
+    if unfolded := [slug for slug, *_ in places if fold(slug) != slug]:
         return f"{_named(unfolded)} is not folded"
     if any(kind != row["kind"] for *_, kind in places):
         return "it stands in the lane of another kind"
