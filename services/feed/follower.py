@@ -27,7 +27,7 @@ class Follower:
         self._tails: list[Tail] = []
 
     def _fresh(self) -> bool:
-        return bool(self._tails) and all(tail.fresh for tail in self._tails)
+        return bool(self._tails) and all(tail.meeting.fresh for tail in self._tails)
 
     async def run(self) -> None:
         """Until cancelled. Raises what breaks an assumption: pages might be told that are no longer true."""

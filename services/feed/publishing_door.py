@@ -130,7 +130,7 @@ class Door:
             DAYS_HELD.set(days["held"])
             DAYS_OVERDUE.set(days["overdue"])
             DEFAULT_USED.set(days["stray"])
-            CLOCK.set(clock.unix() - days["now"].timestamp())
+            CLOCK.set(clock.unix() - (await QUERIES.time_there(connection)).timestamp())
             room = await QUERIES.room(connection)
             DATABASE.set(room["database"])
             LOG.set(room["log"])

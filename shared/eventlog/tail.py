@@ -15,6 +15,7 @@ from shared.eventlog.cancellation import Cancellation
 from shared.eventlog.entries import TOMBSTONE, Entry, entry_of, floor, read_range, read_rows
 from shared.eventlog.gaps import Cause, Gaps
 from shared.eventlog.lag import Lag
+from shared.eventlog.meeting import Meeting
 from shared.eventlog.position import Position
 from shared.eventlog.stream import CALL_TIMEOUT, UNAVAILABLE, Pairs, Reading, Stream
 from shared.eventlog.watch import Answer, Watch
@@ -35,8 +36,6 @@ WHOSE_EVERY = 1.0
 """Seconds between two questions whose Redis it is, while entries stream in; each read that waits asks."""
 POSTGRES_POLL = 0.025
 """Seconds between two reads of an idle log from Postgres: as often as the sequencer looks by itself."""
-FRESH_WITHIN = 1.0
-"""Seconds since we last stood at Postgres's head, for `fresh`."""
 PAUSE = 0.25
 """Seconds until Postgres is tried again when it is away."""
 
@@ -61,8 +60,8 @@ class Tail:
     """`async for batch in tail` gives non-empty lists of entries: dense, in order, each position once.
 
     Starts after `start`, None for the head of that moment. It goes on while Redis or Postgres is away; `redis` must not
-    decode responses, None reads Postgres alone. Raises EpochChanged, again at every later step, and BehindFloor.
-    Cancelling a step loses nothing. One follower at a time. `switches` counts how often it went over to a source.
+    decode responses, None reads Postgres alone. Raises EpochChanged, again at every later step, and BehindFloor. A step
+    may be cancelled. `switches` counts how often it went over to a source.
     """
 
     def __init__(self, log: int, *, pool: Pool, redis: "Redis | None" = None, start: Position | None = None) -> None:
@@ -81,20 +80,9 @@ class Tail:
         self._lag = Lag(CHECK_EVERY)
         self._streaming = self._timed_out = False  # what the last read of Redis did
         self._whose_at = self._asked_at = float("-inf")  # when Redis was ours, and when it was asked last
-        self._to_meet = (0.0, self.position.seq)  # when a head was asked for, and what it was
-        self._met_at, self._made_at = float("-inf"), monotonic()
+        self.meeting = Meeting(self.position.seq)
         self._missed = ""  # why Postgres did not answer last, as it was logged
         self.switches, self.gaps = {"redis": 0, "postgres": 0}, Gaps()
-
-    @property
-    def fresh(self) -> bool:
-        """Whether we stood at Postgres's head at some moment of the last second."""
-        return monotonic() - self._met_at <= FRESH_WITHIN
-
-    @property
-    def met_ago(self) -> float:
-        """Seconds since we last stood at Postgres's head, or since there is this tail."""
-        return monotonic() - max(self._met_at, self._made_at)
 
     def __aiter__(self) -> "Tail":
         return self
@@ -111,7 +99,7 @@ class Tail:
             batch = await (self._from_redis() if self.source == "redis" else self._from_postgres())
             if batch:
                 self.position = Position(self.position.epoch, batch[-1].seq)
-                self._note_meeting()
+                self.meeting.reached(self.position.seq)
                 self.gaps.passed(self.position.seq)
                 return batch
 
@@ -159,13 +147,8 @@ class Tail:
             self.gaps.notice("behind", seq)
             self._leave_redis("behind")
         if seq >= self._asked_from:  # else a standby's, which lacks what we have read: to stand there is to meet nobody
-            self._to_meet = (answer.asked_at, seq)
-            self._note_meeting()
-
-    def _note_meeting(self) -> None:
-        asked_at, seq = self._to_meet
-        if self.position.seq >= seq:
-            self._met_at = max(self._met_at, asked_at)
+            self.meeting.look(answer.asked_at, seq)
+            self.meeting.reached(self.position.seq)
 
     async def _meet_head(self) -> None:
         answer = await self._heads.ask_now()

@@ -58,7 +58,13 @@ def test_every_file_of_queries_says_what_it_holds(file: Path) -> None:
     assert file.read_text().startswith("-- ")
 
 
+COMPARES_CLOCKS = "time_there"
+"""The one query that is about the server's time."""
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_no_query_asks_the_server_for_time_or_ids(file: Path) -> None:
     for name, statement in statements(file):
-        assert not re.search(r"\bnow\(\)|current_timestamp|clock_timestamp|gen_random_uuid", statement, re.I), name
+        assert name == COMPARES_CLOCKS or not re.search(
+            r"\bnow\(\)|current_timestamp|clock_timestamp|gen_random_uuid", statement, re.I
+        ), name

@@ -41,7 +41,7 @@ async def test_a_tail_without_a_start_begins_at_the_head(rig: Rig) -> None:
             async with asyncio.timeout(0.2):
                 await anext(tail)
         assert tail.position == await rig.head()
-        assert (tail.source, tail.fresh, tail.pg_head) == ("redis", True, 5)
+        assert (tail.source, tail.meeting.fresh, tail.pg_head) == ("redis", True, 5)
         await rig.write(2)
         dense(await take(tail, 2), 6, 7)
 
@@ -134,7 +134,7 @@ async def test_a_tail_notices_when_redis_takes_nothing_more(rig: Rig) -> None:
         try:
             await rig.write(3)
             dense(await take(tail, 3), before + 1, before + 3)
-            assert (tail.source, tail.fresh) == ("postgres", True)
+            assert (tail.source, tail.meeting.fresh) == ("postgres", True)
         finally:
             await rig.redis.config_set("maxmemory", 0)
         await drawn_to_redis(rig, tail)
@@ -182,7 +182,7 @@ async def test_who_is_beyond_postgres_s_head_has_not_met_it(rig: Rig, redis: boo
 
     async def becomes(fresh: bool) -> None:
         async with asyncio.timeout(PATIENCE):
-            while tail.fresh is not fresh:
+            while tail.meeting.fresh is not fresh:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(0.1):
                         await anext(tail)
@@ -194,7 +194,7 @@ async def test_who_is_beyond_postgres_s_head_has_not_met_it(rig: Rig, redis: boo
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.1):
                 await anext(tail)
-        assert not tail.fresh
+        assert not tail.meeting.fresh
     assert tail.pg_head == 3
 
 

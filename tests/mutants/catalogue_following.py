@@ -56,8 +56,8 @@ MUTANTS = [
         "4",
         "a wake wakes the sequencers",
         "shared/eventlog/wakes.py",
-        "                            wake.set()\n",
-        "                            pass\n",
+        "            wake.set()\n",
+        "            pass\n",
         (f"{_OUTBOX}test_a_wake_wakes_every_sequencer",),
     ),
     Mutant(

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shared.eventlog.tail import FRESH_WITHIN
+from shared.eventlog.meeting import FRESH_WITHIN
 from tests.eventlog.rig import Rig, until
 from tests.production.pooler import Pooler, prepared
 from tests.production.readers import SLUG, Circle, unread

@@ -25,9 +25,12 @@ select pg_database_size(current_database()) as database,
 
 -- name: days(today, keep_since)^
 -- Days (UTC) that have partitions: after :today; up to it; and those that ended before :keep_since and are still there.
--- Whether something had to go to the default ones instead, and what time it is here.
+-- And whether something had to go to the default ones instead.
 select (select count(*) from eventlog.days() day where day > cast(:today as date)) as ahead,
        (select count(*) from eventlog.days() day where day <= cast(:today as date)) as held,
        (select count(*) from eventlog.days() day where day < cast(:keep_since as date)) as overdue,
-       exists (select from eventlog.event_default) or exists (select from eventlog.entry_default) as stray,
-       clock_timestamp() as now;
+       exists (select from eventlog.event_default) or exists (select from eventlog.entry_default) as stray;
+
+-- name: time_there$
+-- What time it is by Postgres's clock: to compare with ours, and for nothing else.
+select clock_timestamp();

@@ -68,7 +68,7 @@ class Gauges(Collector):
             at.add_metric([log], ring.end)
             behind.add_metric([log, "live"], seen - ring.end)
             behind.add_metric([log, "notifier"], max(seen - handled, 0))
-            late.add_metric([log, "live"], tail.met_ago)
+            late.add_metric([log, "live"], tail.meeting.ago)
             late.add_metric([log, "notifier"], _age_after(ring, handled))
             entries.add_metric([log], len(ring))
             oldest.add_metric([log], age(ring.entry(ring.floor).at) if len(ring) else 0.0)

@@ -100,7 +100,7 @@ LEFT = 8
 
 
 class Session:
-    """The state of one socket from its accept to its end. `opened`: on the loop's clock.
+    """The state of one socket from its accept to its end. `opened`: on the monotonic clock.
 
     `behind`: None, or the position per log through which every live subscription has been written, while the hub leaves
     the session out; `base` is where its catching up began (None: not yet), `extended` whether that needed Postgres.

@@ -162,7 +162,7 @@ def _seen(session: Session, hub: Hub) -> Seen:
     ]
     return Seen(
         session=session.id,
-        opened_at=clock.now() - timedelta(seconds=asyncio.get_running_loop().time() - session.opened),
+        opened_at=clock.now() - timedelta(seconds=clock.monotonic() - session.opened),
         epoch=hub.epoch,
         behind=session.behind is not None,
         unsent=session.outlet.waiting(),
