@@ -45,12 +45,10 @@ async def _up(console: Console, up: Up, empty: bool) -> int:
 
 async def _announce(console: Console, up: Up, ready: asyncio.Event) -> None:
     await ready.wait()
+    lines = ["", "[bold green]Chorus is up.[/] Ctrl-C stops it.", ""]
+    for name, value in up.facts.items():
+        lines.append(f"  {name:<15} [bold]{escape(value)}[/]" if name == "page" else f"  {name:<15} {escape(value)}")
+    for number, login in enumerate(up.logins):
+        lines.append(f"  {'demo logins' if number == 0 else '':<15} {escape(login)}")
     with contextlib.suppress(OSError):
-        console.print("\n[bold green]Chorus is up.[/] Ctrl-C stops it.\n")
-        for name, value in up.facts.items():
-            console.print(
-                f"  {name:<15} [bold]{escape(value)}[/]" if name == "page" else f"  {name:<15} {escape(value)}"
-            )
-        for number, login in enumerate(up.logins):
-            console.print(f"  {'demo logins' if number == 0 else '':<15} {escape(login)}")
-        console.print()
+        console.print("\n".join(lines), end="\n\n")  # at once: no line of a process comes in between
