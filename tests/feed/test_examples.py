@@ -1,21 +1,26 @@
 """The examples of the documentation are what the calls take and answer. `RECORD=1` records them anew."""
 
 import os
+from datetime import timedelta
 from typing import Any
 
+import httpx
 import jsonschema_rs
 import msgspec
 
 from services.feed.api.examples import FILE, RECORDED
-from tests.feed.community import Community, Member
+from shared import clock
+from shared.links import sign_link
+from tests.feed.community import PASSWORD, Community, Member, made, story_of
+from tests.feed.conftest import SECRET, Serve
 from tests.feed.test_openapi import document_of, example_calls
 
 SECRETS = {"token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.…", "ticket": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.…"}
 REQUEST = "9f2c4e1ab07d5533"
 
 
-async def recorded(community: Community) -> dict[str, Any]:
-    """Every call made, and those problems that can be had at will."""
+async def recorded(community: Community, without_mail: Community) -> dict[str, Any]:
+    """Every call made, and every problem that the document names."""
     document = await document_of(community)
     ada = await community.member("ada")
     calls: dict[str, Any] = {}
@@ -26,11 +31,11 @@ async def recorded(community: Community) -> dict[str, Any]:
         if answer.content and answer.headers["content-type"] == "application/json":
             example["answer"] = answer.json()
         calls[document["paths"][path][method.lower()]["operationId"]] = discreet(example)
-    return {"calls": calls, "problems": await problems(community, ada)}
+    return {"calls": calls, "problems": await problems(community, without_mail, ada)}
 
 
-async def problems(community: Community, ada: Member) -> dict[str, Any]:
-    """What the commonest mistakes are answered, by code."""
+async def problems(community: Community, without_mail: Community, ada: Member) -> dict[str, Any]:
+    """What is answered to each mistake that can be made, by code; `ada` is the only admin."""
     post = await (await community.member()).post("A quiet morning. #calm")
     token = await community.http.post("/v1/sessions", json={"handle": ada.handle, "password": "a river, a boat"})
     ada.token = token.json()["token"]
@@ -49,10 +54,62 @@ async def problems(community: Community, ada: Member) -> dict[str, Any]:
         await ada.get("/v1/posts/1"),
         await ada.call("PATCH", "/v1/topics"),
         await community.http.post("/v1/sessions", json={"handle": ada.handle, "password": "a wrong one, this"}),
+        *await of_accounts(community, without_mail, ada),
+        *await of_roles_and_stories(community, ada),
+        *await of_limits(community, ada),
     ]
-    assert all(answer.is_client_error for answer in refused), [answer.status_code for answer in refused]
+    assert all(answer.is_client_error or answer.status_code == 503 for answer in refused), [
+        (answer.status_code, answer.text) for answer in refused if not answer.is_client_error
+    ]
     found = [answer.json() | {"request_id": REQUEST} for answer in refused]
     return {problem["code"]: problem for problem in found}
+
+
+async def of_accounts(community: Community, without_mail: Community, ada: Member) -> list[httpx.Response]:
+    """Handles, addresses, letters, cookies."""
+    again = {"handle": ada.handle, "display_name": "Ada", "password": PASSWORD}
+    elsewhere = {"handle": ada.handle, "password": "a river, a boat", "cookie": True}
+    bo, carol = await community.member(), await community.member()
+    until = clock.now() + timedelta(minutes=5)
+    for member in (bo, carol):
+        made(await member.call("PUT", "/v1/me/email", {"address": "lamp@post.test", "password": PASSWORD}))
+    links = [
+        sign_link(SECRET, "confirm", account_id=int(each.id), stamp="1", expires_at=until) for each in (bo, carol, bo)
+    ]
+    confirmed = [await community.http.post("/v1/email/confirm", json={"token": link}) for link in links]
+    assert confirmed[0].is_success
+    dana = await without_mail.member()
+    return [
+        await community.http.post("/v1/accounts", json=again),
+        await community.http.post("/v1/sessions", json=elsewhere, headers={"Origin": "https://elsewhere.example"}),
+        *confirmed[1:],
+        await dana.call("PUT", "/v1/me/email", {"address": "dana@post.test", "password": PASSWORD}),
+    ]
+
+
+async def of_roles_and_stories(community: Community, ada: Member) -> list[httpx.Response]:
+    """What takes a role, or a story in another state."""
+    author = await community.give(await community.member(), "author")
+    draft = await story_of(author, title="A lamp", body="Once.")
+    told = {"kind": "story", "title": "A lamp", "body": "Once. #calm"}
+    return [
+        await (await community.member()).get("/v1/grants"),
+        await author.call("POST", "/v1/posts", told),
+        await author.call("POST", f"/v1/stories/{draft['id']}/withdraw", {"version": 1}),
+        await ada.call("DELETE", f"/v1/roles/{ada.handle}"),
+    ]
+
+
+async def of_limits(community: Community, ada: Member) -> list[httpx.Response]:
+    """Too much, too often, and a row that somebody else holds."""
+    large = await ada.call("POST", "/v1/posts", content=b" " * (2 << 20), headers={"Content-Type": "application/json"})
+    wrong = {"handle": (await community.member()).handle, "password": "a wrong one, this"}
+    while (often := await community.http.post("/v1/sessions", json=wrong)).status_code == 401:
+        pass
+    async with community.owner.transaction():
+        await community.owner.execute("select * from feed.topic_count for update")
+        busy = await ada.call("POST", "/v1/posts", {"body": "Once more. #calm"})
+    return [large, often, busy]
 
 
 def discreet(value: Any) -> Any:
@@ -69,8 +126,8 @@ def shape(value: Any) -> Any:
     return [shape(each) for each in value[:1]] if isinstance(value, list) else None
 
 
-async def test_the_recorded_examples_are_what_the_calls_take_and_answer(community: Community) -> None:
-    now = await recorded(community)
+async def test_the_recorded_examples_are_what_the_calls_take_and_answer(serve: Serve, community: Community) -> None:
+    now = await recorded(community, await serve(mail_from=""))
     if os.environ.get("RECORD"):
         FILE.write_bytes(msgspec.json.format(msgspec.json.encode(now), indent=1) + b"\n")
         return

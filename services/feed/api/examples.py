@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from shared.errors import ChorusError
-from shared.web import problem_of
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -25,7 +24,6 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
 
 FILE = Path(__file__).with_name("examples.json")
 RECORDED = msgspec.json.decode(FILE.read_bytes(), type=Recorded)
-_REQUEST = "9f2c4e1ab07d5533"
 
 
 def example_of(operation: str) -> Example:
@@ -34,5 +32,5 @@ def example_of(operation: str) -> Example:
 
 
 def problem_example(error: type[ChorusError]) -> Any:
-    """A problem document of this kind: a recorded one, or what this error says of itself."""
-    return RECORDED.problems.get(error.code) or msgspec.to_builtins(problem_of(error(), _REQUEST))
+    """A problem document of this kind, as it was recorded."""
+    return RECORDED.problems[error.code]
