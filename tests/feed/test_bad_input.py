@@ -13,6 +13,7 @@ import msgspec
 from shared.web import Problem
 from tests.feed.community import Community, Member
 from tests.feed.community import problem as problem_of
+from tests.feed.test_media import picture
 from tests.feed.test_openapi import document_of, example_calls
 
 REFUSALS = (400, 401, 403, 404, 409, 413, 415, 422)
@@ -119,6 +120,54 @@ def bad_bodies(schema: dict[str, Any], good: dict[str, Any], *, required: bool) 
         yield Case("everything", encoded({**everything, "no_such_field": 1}), name)
 
 
+class Form(NamedTuple):
+    """One bad form: what is wrong, its parts as (name, file name, content), and the part that a 422 must name."""
+
+    about: str
+    parts: list[tuple[str, str | None, bytes]]
+    field: str | None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How it is sent; httpx sends no form without a part."""
+        return {"files": [(name, (filename, content)) for name, filename, content in self.parts]}
+
+
+def bad_forms(schema: dict[str, Any], good: bytes) -> Iterator[Form]:
+    """Every way in which a form of this schema can be wrong, one at a time; `good` is what its binary parts take."""
+    text = {"binary": (good, "a.png")}
+    right: dict[str, tuple[str, str | None, bytes]] = {}
+    for name, field in schema["properties"].items():
+        content, filename = text.get(field.get("format", ""), (b"words", None))
+        right[name] = (name, filename, content)
+    whole = list(right.values())
+    for name, field in schema["properties"].items():
+        others = [part for part in whole if part[0] != name]
+        if name in schema["required"]:
+            yield Form(f"{name}: missing", others, name)
+            yield Form(f"{name}: empty", [*others, (name, right[name][1], b"")], name)
+        yield Form(f"{name}: twice", [*whole, right[name]], name)
+        if field.get("format") == "binary":
+            bad = (
+                b"no such thing",
+                b"\x00" * 1000,
+                good[:40],
+                good[: len(good) // 2],
+                b"<svg xmlns='x'/>",
+                b"\xff\xd8\xff",
+            )
+            yield from (Form(f"{name}: no image", [*others, (name, "a.png", content)], None) for content in bad)
+        else:
+            yield Form(f"{name}: not UTF-8", [*others, (name, None, b"\xff\xfe")], name)
+            yield Form(f"{name}: lone surrogate", [*others, (name, None, b"a\xed\xa0\x80b")], name)
+            for about, value in bad_values(field):
+                if isinstance(value, str) and about != "wrong type":
+                    yield Form(f"{name}: {about}", [*others, (name, None, value.encode())], name)
+    yield Form("unknown part", [*whole, ("no_such_part", None, b"1")], "no_such_part")
+    yield Form("unknown part", [*whole, ("a\U0001f642" * 50, "x", b"1")], None)
+    yield Form("too many parts", [*whole, *((f"p{number}", None, b"1") for number in range(20))], None)
+
+
 class Checker:
     """Sends bad requests and gathers what is wrong with how they are refused."""
 
@@ -174,6 +223,25 @@ async def test_bad_bodies_are_refused_and_named(serve: Any) -> None:
             )
     assert not checker.wrong, "\n".join(checker.wrong[:30])
     assert checker.sent > 400
+
+
+async def test_bad_forms_are_refused_and_named(serve: Any) -> None:
+    community: Community = await serve(writes_per_minute=100_000)
+    document, checker = await document_of(community), await checker_of(community)
+    for method, template, options in await example_calls(community, checker.member):
+        content = document["paths"][template][method.lower()].get("requestBody", {}).get("content", {})
+        if "multipart/form-data" not in content:
+            continue
+        path = options["path"]
+        for form in bad_forms(resolved(document, content["multipart/form-data"]["schema"]), picture("PNG")):
+            await checker.refuses(form.about, method, path, form.field, **form.options)
+        for raw in (b"", b"--x", b"--x\r\n", b"--x\r\n\r\n\r\n--x--\r\n", b"--y\r\n", b"{}", b"\xff" * 1000):
+            headers = {"Content-Type": "multipart/form-data; boundary=x"}
+            await checker.refuses("damaged", method, path, content=raw, headers=headers)
+        for kind in ("application/json", "multipart/form-data", "multipart/mixed; boundary=x", "image/png"):
+            await checker.refuses(f"as {kind}", method, path, content=picture("PNG"), headers={"Content-Type": kind})
+    assert not checker.wrong, "\n".join(checker.wrong[:30])
+    assert checker.sent > 30
 
 
 async def test_addresses_that_name_nothing_are_refused(serve: Any) -> None:

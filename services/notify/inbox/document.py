@@ -23,10 +23,11 @@ _LINE = Notification(
     created_at=datetime(2026, 11, 23, 17, 2, 40, 123000, UTC),
     read=False,
 )
-_ANSWERS: dict[str, Any] = {
+ANSWERS: dict[str, Any] = {
     "listNotifications": Page(items=[_LINE], next=None, unread=1, as_of=AsOf(epoch=7, seq=[60])),
     "readNotifications": ReadUpTo(unread=0, up_to=_LINE.id),
 }
+"""By operation id; `tests/notify/inbox/test_examples.py` holds these and the problems to what is answered."""
 _LINKS: dict[str, Any] = {
     "NextPage": {
         "operationId": "listNotifications",
@@ -40,15 +41,16 @@ _LINKS: dict[str, Any] = {
     },
 }
 """What the answer of a list leads on to."""
+_NO_LINE = "There is no such line in your inbox."
 _REQUEST = "9f2c4e1ab07d5533"
-_ERRORS: tuple[ChorusError, ...] = (
-    errors.Unparsable(),
+PROBLEMS: tuple[ChorusError, ...] = (
+    errors.Unparsable("The body is not JSON: Input data was truncated."),
     errors.NotSignedIn(),
-    errors.NotFound("There is no such line in your inbox."),
+    errors.NotFound(_NO_LINE, errors=[Fault(field="up_to", code="unknown", detail=_NO_LINE)]),
     errors.TooLarge(),
     errors.UnsupportedType(),
     errors.Invalid(errors=[Fault(field="up_to", code="malformed", detail="Expected the id of a line.")]),
-    errors.Busy(),
+    errors.Busy("A lock was not had in time."),
 )
 
 
@@ -70,7 +72,7 @@ def completed(document: dict[str, Any], *, read: type[msgspec.Struct]) -> dict[s
                         content["examples"] = _problems(int(status))
                         answer["description"] = "; ".join(each["summary"] for each in content["examples"].values())
                     else:
-                        content["example"] = msgspec.to_builtins(_ANSWERS[name], str_keys=True)
+                        content["example"] = msgspec.to_builtins(ANSWERS[name], str_keys=True)
     return document
 
 
@@ -86,6 +88,6 @@ def _body(read: type[msgspec.Struct]) -> dict[str, Any]:
 def _problems(status: int) -> dict[str, Any]:
     return {
         error.code: {"summary": error.title, "value": msgspec.to_builtins(problem_of(error, _REQUEST))}
-        for error in _ERRORS
+        for error in PROBLEMS
         if error.status == status
     }
