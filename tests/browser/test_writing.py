@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
@@ -94,6 +95,31 @@ def test_photos_and_what_was_said_of_them_outlive_a_reload(services: Stack, chro
         page.get_by_label("What's on your mind?").fill("With a picture.")
         page.get_by_role("button", name="Post to").click()
         expect(ada.card("With a picture.").locator("img")).to_have_attribute("alt", "A lamp, described at length")
+
+
+def test_a_photo_that_was_sent_too_long_ago_is_sent_anew(services: Stack, chromium: Browser, tmp_path: Path) -> None:
+    Image.new("RGB", (320, 200), "orange").save(tmp_path / "lamp.png")
+    with reader(chromium, services.url, "Ada") as ada:
+        ada.allowed.append(re.compile("503"))
+        ada.post("A lamp.", "lamplight")
+        page = ada.open(TOPIC)
+        sent: list[Any] = []
+        uploaded = re.compile("/v1/media$")
+        page.on("requestfinished", lambda asked: sent.append(asked) if uploaded.search(asked.url) else None)
+        page.route("**/v1/posts", lambda route: route.fulfill(status=503, json={"status": 503, "detail": "Away."}))
+        write(page, "With a picture of yesterday.")
+        page.get_by_label("Add photos").set_input_files(tmp_path / "lamp.png")
+        post, tried = page.get_by_role("button", name="Post to"), page.get_by_text("It's kept here: try again.")
+        for _ in range(2):
+            post.click()
+            expect(tried).to_be_visible()
+        assert len(sent) == 1, "it is there: once is enough"
+        page.unroute("**/v1/posts")
+        page.evaluate("Date.now = ((now) => () => now() + 21 * 3600_000)(Date.now.bind(Date))")  # nobody keeps it now
+        post.click()
+        expect(ada.card("With a picture of yesterday.").locator("img")).to_be_visible()
+        newest = ada.call("GET", "/v1/topics/lamplight/posts?limit=1")["items"][0]
+        assert [photo["id"] for photo in newest["media"]] == [asked.response().json()["id"] for asked in sent[1:]]
 
 
 LEFT_TOO_SOON = """Object.defineProperty(
