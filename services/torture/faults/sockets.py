@@ -17,6 +17,8 @@ OPENING = 100
 """Handshakes at once while a crowd first connects."""
 MISSED = 20
 """Entries at least that a crowd is away for."""
+STILL = 12.0
+"""Seconds after which other readers are chosen: who stands still for 15 is closed, and falls behind no more."""
 
 
 class StoppedReading(Fault):
@@ -29,12 +31,17 @@ class StoppedReading(Fault):
     async def inject(self) -> None:
         """See Fault. Large events on one topic fill every buffer on the way, until notify notices."""
         stage = self.scene.stage
-        await until(self._chosen, "somebody follows a topic, and no proxy's buffers are between")
         before = {service.name: await stage.metric(service, FELL_BEHIND) for service in stage.notifies}
-        for victim in self.victims:
-            victim.line.stop_reading()
+        anew = 0.0
 
         async def noticed() -> bool:
+            nonlocal anew
+            if time.monotonic() >= anew:
+                await self.heal()
+                await until(self._chosen, "somebody follows a topic, and no proxy's buffers are between")
+                for victim in self.victims:
+                    victim.line.stop_reading()
+                anew = time.monotonic() + STILL
             await stage.fetch(
                 """SELECT eventlog.append('bulk', 'torture.bulk', ARRAY[$1], convert_to(
                    json_build_object('words', repeat('x', 16000))::text, 'UTF8')) FROM generate_series(1, 20)""",
