@@ -164,6 +164,20 @@ def test_a_list_that_comes_before_it_is_known_who_reads_is_live_all_the_same(
         expect(topic).to_contain_text("2 posts")
 
 
+def test_an_inbox_opens_though_it_is_known_who_reads_before_where_notify_is(services: Stack, chromium: Browser) -> None:
+    with reader(chromium, services.url, "Ada") as ada, reader(chromium, services.url, "Bo") as bo:
+        post = ada.post("Who trims the #wick?", "wick")
+        bo.call("POST", f"/v1/posts/{post['id']}/comments", {"body": "I do, on Mondays."})
+        asking: list[Route] = []
+        ada.page.route("**/v1/config", lambda route: asking.append(route))
+        ada.page.goto(services.url + "/")
+        ada.page.get_by_role("button", name="Inbox").click()
+        expect(ada.page.get_by_role("status", name="Loading your inbox")).to_be_visible()
+        (held,) = asking
+        held.continue_()
+        expect(ada.page.get_by_role("dialog")).to_contain_text("Bo commented on your post")
+
+
 def test_the_list_of_topics_goes_on_when_asked(services: Stack, chromium: Browser) -> None:
     with reader(chromium, services.url, "Ada") as ada:
         tags = " ".join(f"#shelf{n}of35" for n in range(35))

@@ -3,10 +3,11 @@
 import { call, takeTicket, withQuery } from "./api.js";
 import { fold, keepInbox } from "./fold.js";
 import { change, config, me, state } from "./store.js";
-import { follow, notice } from "./stream.js";
+import { follow, isOpen, notice } from "./stream.js";
 
 // A ticket may have ended while the machine slept, whatever our clock says: then once more with a fresh one.
 async function ask(method, path, options) {
+  await isOpen; // who reads may be known before where notify is
   const url = config.value.notify_url + path;
   try {
     return await call(method, url, { ...options, token: await takeTicket() });

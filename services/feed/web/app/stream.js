@@ -18,7 +18,7 @@ const noticed = new Map(); // event type → what else to do, beside folding
 let live = null;
 let opened;
 
-/** Resolved once there is a socket to follow with; who reads is known by then. */
+/** Resolved once there is a socket to follow with; config and who reads are known by then. */
 export const isOpen = new Promise((resolve) => (opened = resolve));
 
 /** Open the one socket of this page. `onstop` is called when the server said not to come back. */

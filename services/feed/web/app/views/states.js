@@ -27,6 +27,7 @@ export function useLoad(open, deps) {
       (problem) => {
         if (over) return;
         setNow({ status: "failed", problem });
+        if (problem.status === undefined) throw problem; // a mistake of ours, for the console: no answer said this
         // Nobody should have to press a button because a server was away; who was told no is not asked again.
         if (problem.status === 0 || problem.status >= 500) timer = setTimeout(attempt, AGAIN * (0.5 + Math.random()));
       },
