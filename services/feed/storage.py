@@ -114,7 +114,7 @@ class Storage:
 
     async def keys(self) -> AsyncIterator[list[str]]:
         """Every key under which something is kept, some hundred at a time, in no order."""
-        with _reached():
+        with _reached(new=True):
             async for found in obstore.list(self._store, chunk_size=LISTED):
                 yield [each["path"] for each in found]
 

@@ -3,14 +3,14 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
 import asyncpg
 import msgspec
 
 from shared import faults
-from shared.eventlog.entries import Entry, read_range
+from shared.eventlog.entries import Entry, read_range, read_rows
 from shared.eventlog.installation import initialise
 from shared.eventlog.position import Position
 from shared.eventlog.sequencer import Sequencer
@@ -108,6 +108,18 @@ class Rig:
     async def log(self, log: int = 0) -> list[Entry]:
         """The whole log as Postgres has it."""
         return await read_range(self.pool, log, 1, 2**62, 1_000_000)
+
+    async def restream(self, strange: Mapping[int, Mapping[str, Any]]) -> Position:
+        """The log is streamed anew, from its first position, which is given; these positions hold what is no entry."""
+        start = (await self.head())._replace(seq=0)
+        stream = self.stream()
+        await stream.begin(start)
+        for seq, row in enumerate(await read_rows(self.pool, 0, 0, 2**62, 1_000_000), 1):
+            if seq in strange:
+                await self.redis.xadd(stream.key, dict(strange[seq]), f"{start.epoch}-{seq}")
+            else:
+                await stream.publish(start.epoch, seq - 1, [row[:1] + row[2:]])
+        return start
 
     async def streamed(self, log: int = 0) -> dict[Position, Entry]:
         """Everything in the stream."""

@@ -132,14 +132,7 @@ async def test_an_entry_that_can_be_none_comes_from_postgres_and_nothing_else_do
     async with rig.running():
         await rig.write(5)
         await rig.settle()
-    start = (await rig.head())._replace(seq=0)
-    rows = await read_rows(rig.pool, 0, 0, 5, 5)
-    await rig.stream().begin(start)
-    for seq, row in enumerate(rows, 1):
-        if seq == 3:
-            await rig.redis.xadd(rig.stream().key, MALFORMED[shape], f"{start.epoch}-3")
-        else:
-            await rig.stream().publish(start.epoch, seq - 1, [row[:1] + row[2:]])
+    start = await rig.restream({3: MALFORMED[shape]})
     asked: list[tuple[int, int]] = []
 
     async def noting(connection: Any, log: int, after: int, last: int, limit: int) -> list[Any]:

@@ -98,3 +98,12 @@ async def unread(stack: Stack, member: Member) -> tuple[int, list[str]]:
     assert answer.status_code == 200, answer.text
     inbox = answer.json()
     return inbox["unread"], [f"{each['kind']} {each['post_id']}" for each in inbox["items"]]
+
+
+async def told(stack: Stack, member: Member, times: int) -> None:
+    """Waits until the member has so many unread notifications."""
+
+    async def is_told() -> bool:
+        return (await unread(stack, member))[0] == times
+
+    await until(is_told)

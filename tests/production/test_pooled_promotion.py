@@ -13,17 +13,11 @@ import pytest
 from shared.eventlog.meeting import FRESH_WITHIN
 from tests.eventlog.rig import Rig, until
 from tests.production.pooler import Pooler, prepared
-from tests.production.readers import SLUG, Circle, unread
+from tests.production.readers import SLUG, Circle, told
 from tests.production.standby import Pair, sockets_of
 from tests.production.writers import Writer
 from tests.servers import server_folder
 from tests.stack import Stack
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    with server_folder() as folder, Pair(folder).running() as pair:
-        yield pair
 
 
 @pytest.fixture
@@ -120,10 +114,7 @@ async def test_behind_a_pooler_a_promotion_under_load_leaves_everybody_equal_to_
         assert late
         assert not [posts for posts in late if lost["id"] in posts], "nothing comes from a dead primary"
 
-        async def told_twice() -> bool:
-            return (await unread(stack, anna))[0] == 2
-
-        await until(told_twice)
+        await told(stack, anna, 2)
         async with Rig(pair.database, redis_url) as rig:
             await rig.settle()
             await rig.check()

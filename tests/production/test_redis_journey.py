@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.people import Member
-from tests.eventlog.rig import until
 from tests.live_client import LiveClient
 from tests.needed import needed
 from tests.production.commands import chorus
-from tests.production.readers import unread
+from tests.production.readers import told
 from tests.production.redises import Cluster, Sentinels
 from tests.servers import Database, server_folder
 from tests.stack import Stack
@@ -54,10 +53,7 @@ async def test_posts_and_notifications_arrive(kind: str, logs: int, database: Da
 
                 await client.until(all_here, 30)
 
-                async def all_told() -> bool:
-                    return (await unread(stack, anna))[0] == 12
-
-                await until(all_told)
+                await told(stack, anna, 12)
                 for service in (stack.url, stack.notify.url):
                     ready = (await anna.http.get(f"{service}/readyz")).json()
                     assert (ready["status"], ready["broken"]) == ("ok", [])

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.e2e.people import Member
 from tests.eventlog.rig import Rig, until
 from tests.production.commands import chorus, environment
-from tests.production.readers import SLUG, Reader, unread
+from tests.production.readers import SLUG, Reader, told, unread
 from tests.servers import Database
 from tests.stack import Stack
 
@@ -24,17 +24,14 @@ async def test_an_older_dump_is_restored_under_live_clients_and_everybody_ends_e
     for reader in readers:
         await reader.open()
 
-    async def told(times: int) -> bool:
-        return (await unread(services, anna))[0] == times
-
-    await until(lambda: told(1))
+    await told(services, anna, 1)
     before = await unread(services, anna)
 
     made = json.loads(await chorus(env, "backup", str(tmp_path), "--json"))
     lost = await bert.post(f"Lost. #{SLUG}")
     await bert.comment(kept, "Told after the backup.")
     await cleo.call("PUT", f"/v1/posts/{kept['id']}/reaction", {"kind": "heart"})
-    await until(lambda: told(3))
+    await told(services, anna, 3)
     await asyncio.gather(*(reader.shows(lost) for reader in readers))
     epoch = readers[0].client.welcome["epoch"]
 
@@ -56,7 +53,7 @@ async def test_an_older_dump_is_restored_under_live_clients_and_everybody_ends_e
 
     again = await cleo.post(f"After the restore. #{SLUG}")
     await cleo.comment(kept, "And told again.")
-    await until(lambda: told(2))
+    await told(services, anna, 2)
     for reader in readers:
         await reader.shows(again)
         await until(reader.equals_postgres)

@@ -2,23 +2,15 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.eventlog.rig import Rig, until
-from tests.production.readers import Circle, unread
+from tests.eventlog.rig import Rig
+from tests.production.readers import Circle, told
 from tests.production.standby import Pair
 from tests.production.writers import Writer
-from tests.servers import server_folder
 from tests.stack import Stack
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    with server_folder() as folder, Pair(folder).running() as pair:
-        yield pair
 
 
 @pytest.mark.timeout(180)
@@ -54,11 +46,7 @@ async def test_a_standby_promoted_under_load_leaves_everybody_equal_to_postgres(
         await asyncio.gather(writing, return_exceptions=True)
 
         await circle.ended_equal(lost, {kept["id"]})
-
-        async def told_twice() -> bool:
-            return (await unread(stack, anna))[0] == 2
-
-        await until(told_twice)
+        await told(stack, anna, 2)
         async with Rig(pair.database, redis_url) as rig:
             await rig.settle()
             await rig.check()
