@@ -24,8 +24,12 @@ class Page(NamedTuple):
 
 @asynccontextmanager
 async def snapshot(connection: Connection) -> AsyncIterator[None]:
-    """Every statement of the block sees the same moment, and can write nothing."""
+    """Every statement of the block sees the same moment, and can write nothing.
+
+    The log's days neither come nor go meanwhile: to a snapshot from before, a day that was moved since is empty.
+    """
     async with connection.transaction(isolation="repeatable_read", readonly=True):
+        await connection.execute("lock table only eventlog.event, only eventlog.entry in access share mode")
         await connection.execute("set local statement_timeout = 0")
         yield
 

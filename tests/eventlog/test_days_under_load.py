@@ -9,6 +9,7 @@ import pytest
 
 from services.doctor.database import _days
 from shared.eventlog import retention
+from shared.eventlog.entries import entry_of, read_rows
 from shared.eventlog.position import Position
 from shared.eventlog.retention import keep_days
 from shared.eventlog.tail import Tail
@@ -137,6 +138,36 @@ async def test_without_a_partition_for_the_day_nothing_is_lost_and_both_doctor_a
             await tail.aclose()
     assert (await rig.head()).seq == written
     await rig.check()
+
+
+@pytest.mark.parametrize("planned", [False, True], ids=["for the first time", "again"])
+async def test_who_reads_while_a_day_is_made_of_what_lay_aside_misses_nothing(dry_rig: Rig, planned: bool) -> None:
+    await without_days(dry_rig)
+    async with dry_rig.running():
+        await dry_rig.write(5)
+        await dry_rig.settle()
+    before = await dry_rig.log()
+    owner = await dry_rig.connect(dry_rig.database.url_direct)
+    reader, redacting = [await dry_rig.connect(dry_rig.database.url_direct) for _ in range(2)]
+    redact = "SELECT eventlog.redact_on_channel(0::smallint, 0, 10, 'post:1', '{thing.written}', '')"
+    for _ in range(8 if planned else 0):  # from the sixth on a plan may be kept
+        await read_rows(reader, 0, 0, 2**62, 10)
+    async with owner.transaction():
+        await owner.execute("SELECT eventlog.make_day($1)", today().date())
+        reading = asyncio.create_task(read_rows(reader, 0, 0, 2**62, 10))
+        looking = asyncio.create_task(redacting.fetchval(redact))
+        await until(lambda: wait_for_the_log(dry_rig, 2))
+    assert [entry_of(row) for row in await reading] == before
+    assert await looking == 5
+
+
+async def wait_for_the_log(rig: Rig, sessions: int) -> bool:
+    """So many sessions wait for a table of the log."""
+    waiting = await rig.pool.fetchval(
+        """SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND locktype = 'relation'
+           AND relation IN (SELECT oid FROM pg_class WHERE relnamespace = 'eventlog'::regnamespace)"""
+    )
+    return bool(waiting == sessions)
 
 
 async def take_at_least(tail: Tail, count: int) -> None:

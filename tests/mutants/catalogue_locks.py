@@ -4,10 +4,11 @@ from tests.mutants.mutant import Mutant
 
 POSTGRES = "shared/postgres.py"
 RETENTION = "shared/eventlog/retention.py"
-DAYS = "shared/migrations/versions/0009_days.sql"
+DAYS = "shared/migrations/versions/0011_days_moved.sql"
 _LOCKS = "tests/feed/test_locks.py::"
 _TROUBLE = "tests/feed/test_trouble.py::"
 _TRY = "tests/eventlog/test_retention.py::test_a_try_waits_a_moment_for_its_lock_and_is_made_again"
+_MOVED = "tests/eventlog/test_days_under_load.py::test_who_reads_while_a_day_is_made_of_what_lay_aside_misses_nothing"
 
 MUTANTS = [
     Mutant(
@@ -134,12 +135,30 @@ MUTANTS = [
         "4",
         "nobody who writes is refused while a day that has begun is made",
         DAYS,
-        "            EXECUTE format('LOCK TABLE ONLY eventlog.%I IN SHARE ROW EXCLUSIVE MODE', parent);\n",
-        "            NULL;\n",
+        "        LOCK TABLE ONLY eventlog.event, ONLY eventlog.entry IN ACCESS EXCLUSIVE MODE;\n",
+        "        NULL;\n",
         (
             "tests/eventlog/test_days_under_load.py::"
             "test_without_a_partition_for_the_day_nothing_is_lost_and_both_doctor_and_metrics_say_so",
         ),
+    ),
+    Mutant(
+        "a day's readers wait where they have chosen already",
+        "4",
+        "who reads while a day is made of what lay aside misses nothing",
+        DAYS,
+        "ONLY eventlog.entry IN ACCESS EXCLUSIVE MODE;\n",
+        "ONLY eventlog.entry IN SHARE ROW EXCLUSIVE MODE;\n",
+        (_MOVED,),
+    ),
+    Mutant(
+        "readers keep the snapshot from before they waited",
+        "4",
+        "a reader that waited for a lock sees what came meanwhile",
+        DAYS,
+        "ALTER FUNCTION eventlog.read VOLATILE;\n",
+        "",
+        (_MOVED,),
     ),
     Mutant(
         "a full disk is no news",

@@ -1,0 +1,32 @@
+-- A day made of what lay in the default partition: who reads meanwhile misses nothing.
+-- A reader who had chosen its partitions before, and waited at the default one, found that empty and never looked into
+-- the new one: so it waits at the parents, where it chooses afterwards. Where nothing can lie aside, as a rule for days
+-- to come, nobody waits: a long writer of today must not keep them from being made.
+CREATE OR REPLACE FUNCTION eventlog.make_day(p_day date) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET timezone = 'UTC' AS $$
+DECLARE
+    parent text;
+    child text;
+BEGIN
+    IF p_day IN (SELECT eventlog.days()) THEN
+        RETURN false;
+    END IF;
+    IF p_day <= clock_timestamp()::date
+       OR EXISTS (SELECT FROM eventlog.event_default WHERE at >= p_day AND at < p_day + 1)
+       OR EXISTS (SELECT FROM eventlog.entry_default WHERE at >= p_day AND at < p_day + 1) THEN
+        LOCK TABLE ONLY eventlog.event, ONLY eventlog.entry IN ACCESS EXCLUSIVE MODE;
+    END IF;
+    FOREACH parent IN ARRAY ARRAY['event', 'entry'] LOOP
+        child := eventlog.day_name(parent, p_day);
+        EXECUTE format('CREATE TABLE eventlog.%I (LIKE eventlog.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', child, parent);
+        EXECUTE format('LOCK TABLE eventlog.%I IN ACCESS EXCLUSIVE MODE', parent || '_default');
+        EXECUTE format('WITH moved AS (DELETE FROM eventlog.%I WHERE at >= %L AND at < %L RETURNING *)
+                        INSERT INTO eventlog.%I SELECT * FROM moved', parent || '_default', p_day, p_day + 1, child);
+        EXECUTE format('ALTER TABLE eventlog.%I ATTACH PARTITION eventlog.%I FOR VALUES FROM (%L) TO (%L)',
+                       parent, child, p_day, p_day + 1);
+    END LOOP;
+    RETURN true;
+END $$;
+
+-- A stable function keeps the snapshot of whoever calls it, from before such a wait; a volatile one takes its own, after.
+ALTER FUNCTION eventlog.read VOLATILE;
