@@ -92,6 +92,26 @@ async def test_a_day_numbered_late_is_kept_from_then(dry_rig: Rig) -> None:
     assert len(await dry_rig.log()) == 2
 
 
+async def test_a_day_that_stays_when_a_later_one_goes_is_below_the_floor(dry_rig: Rig) -> None:
+    await numbered(dry_rig, 3)
+    await age(dry_rig, DAY)
+    await numbered(dry_rig, 3)
+    await age(dry_rig, 5 * DAY)
+    late = "INSERT INTO eventlog.event (log, at, type, channels, payload) VALUES (0, $1, 'late', '{post:1}', '{}')"
+    await dry_rig.pool.execute(late, today() - 6 * DAY)
+    await numbered(dry_rig, 0)
+    dropped = await keep_days(dry_rig.pool, now=today(), keep=KEEP)
+    assert [day in dropped for day in ((today() - 6 * DAY).date(), (today() - 5 * DAY).date())] == [False, True]
+    assert await dry_rig.pool.fetchval("SELECT array_agg(seq ORDER BY seq) FROM eventlog.entry") == [1, 2, 3, 7]
+    assert await floor(dry_rig.pool, 0) == 7
+    assert [entry.seq for entry in await dry_rig.log()] == [7]
+    epoch = await dry_rig.epoch()
+    for lost in (0, 2, 5):
+        with pytest.raises(BehindFloor):
+            await anext(dry_rig.tail(start=Position(epoch, lost)))
+    assert len(await take(dry_rig.tail(start=Position(epoch, 6)), 1)) == 1
+
+
 async def test_a_day_that_a_consumer_has_not_passed_stays(dry_rig: Rig) -> None:
     await numbered(dry_rig, 5)
     await age(dry_rig, 6 * DAY)

@@ -4,7 +4,7 @@ from tests.mutants.mutant import Mutant
 
 POSTGRES = "shared/postgres.py"
 RETENTION = "shared/eventlog/retention.py"
-DAYS = "shared/migrations/versions/0011_days_moved.sql"
+DAYS = "shared/migrations/versions/0011_reading.sql"
 _LOCKS = "tests/feed/test_locks.py::"
 _TROUBLE = "tests/feed/test_trouble.py::"
 _TRY = "tests/eventlog/test_retention.py::test_a_try_waits_a_moment_for_its_lock_and_is_made_again"
@@ -156,9 +156,18 @@ MUTANTS = [
         "4",
         "a reader that waited for a lock sees what came meanwhile",
         DAYS,
-        "ALTER FUNCTION eventlog.read VOLATILE;\n",
-        "",
+        "LANGUAGE plpgsql VOLATILE\nSET enable_seqscan",
+        "LANGUAGE plpgsql STABLE\nSET enable_seqscan",
         (_MOVED,),
+    ),
+    Mutant(
+        "what lies below the floor is read",
+        "4",
+        "from the floor on nothing is missing, and nothing below it is given",
+        DAYS,
+        "            AND seq >= (SELECT floor FROM eventlog.retained WHERE log = p_log)\n",
+        "",
+        ("tests/eventlog/test_retention.py::test_a_day_that_stays_when_a_later_one_goes_is_below_the_floor",),
     ),
     Mutant(
         "a full disk is no news",

@@ -28,5 +28,22 @@ BEGIN
     RETURN true;
 END $$;
 
--- A stable function keeps the snapshot of whoever calls it, from before such a wait; a volatile one takes its own, after.
-ALTER FUNCTION eventlog.read VOLATILE;
+-- Numbered entries in (p_after, p_last] that are not below the floor, oldest first, at most p_limit. Below it there may
+-- be some still, with holes: a day that somebody wrote into late stays when a later one goes.
+-- Volatile, for its snapshot to be taken when its locks are held: a stable function keeps the one of whoever calls it,
+-- from before it waited for a day to be made.
+CREATE OR REPLACE FUNCTION eventlog.read(p_log smallint, p_after bigint, p_last bigint, p_limit integer)
+RETURNS TABLE (seq bigint, epoch integer, event_id bigint, type text, at text, channels text, payload bytea)
+LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT x.seq, x.epoch, x.event_id, e.type, eventlog.wire_time(e.at), array_to_string(e.channels, E'\n'), e.payload
+    FROM (SELECT * FROM eventlog.entry
+          WHERE log = p_log AND seq > p_after AND seq <= p_last
+            AND seq >= (SELECT floor FROM eventlog.retained WHERE log = p_log)
+          ORDER BY seq LIMIT p_limit) x
+    JOIN eventlog.event e ON e.log = x.log AND e.xid = x.xid AND e.id = x.event_id AND e.at = x.at
+    ORDER BY x.seq;
+END $$;
