@@ -204,8 +204,8 @@ MUTANTS = [
         "1.5",
         "a session whose buffer is full falls behind; the hub stops writing to it",
         HUB,
-        "            if session.behind is None and session.outlet.takes(len(frames)):\n",
-        "            if session.behind is None:\n",
+        "            if session.behind is None and not session.outlet.offer(frames, self._writes):\n",
+        "            if session.behind is None and session.outlet.write(frames):\n",
         (f"{_HUB}test_a_session_that_is_behind_meets_a_reload_in_its_place",),
     ),
     Mutant(

@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 CONNECTION = "services/notify/live/connection.py"
+PROTOCOL = "services/notify/live/protocol.py"
 GATEWAY = "services/notify/live/gateway.py"
 SESSION = "services/notify/live/session.py"
 _CLOSING = "tests/notify/live/test_closing.py::"
@@ -18,7 +19,7 @@ MUTANTS = [
         "a full write buffer is written to",
         "1.5",
         "memory is bounded: no more waits for one socket than its write buffer",
-        "services/notify/live/protocol.py",
+        PROTOCOL,
         "        self.paused = True\n",
         "        self.paused = False\n",
         (f"{_GUARANTEES}test_no_more_waits_for_a_reader_that_stalls_than_its_write_buffer",),

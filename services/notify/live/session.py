@@ -16,6 +16,7 @@ from services.notify.live.codes import (
     ErrorCode,
 )
 from services.notify.live.frames import Asked, Hello, Malformed, Request, Subscribe, decode_request
+from services.notify.live.writes import Writes
 from shared.auth import Principal
 from shared.slugs import SLUG_MAX, fold
 from shared.visibility import parse_channel
@@ -32,8 +33,8 @@ class Outlet(Protocol):
     def waiting(self) -> int:
         """Bytes that were written and have not gone out."""
 
-    def takes(self, size: int) -> bool:
-        """Whether a round may write so many bytes now."""
+    def offer(self, frames: bytes, writes: Writes) -> bool:
+        """A round's frames are written, with `writes` or before; False when there is no room for so many bytes now."""
 
     def write(self, frames: bytes) -> None:
         """Hands ready-made frames to the transport; a closed one ignores them."""

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from services.notify.live.codes import Close
+from services.notify.live.writes import Writes
 from shared.eventlog.entries import Entry
 from tests.live_client import Proof
 
@@ -43,8 +44,11 @@ class Client:
     def waiting(self) -> int:
         return 0
 
-    def takes(self, size: int) -> bool:
-        return not self.paused and (size <= self.share or not self.clogged)
+    def offer(self, frames: bytes, _writes: Writes) -> bool:
+        if self.paused or (len(frames) > self.share and self.clogged):
+            return False
+        self.write(frames)
+        return True
 
     def tell(self, frames: bytes) -> None:
         self.write(frames)

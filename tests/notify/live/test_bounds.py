@@ -2,7 +2,10 @@
 
 import asyncio
 import socket as sockets
+import time
+from collections.abc import Callable
 from contextlib import closing, suppress
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,6 +15,7 @@ from services.notify.live.follower import parts
 from services.notify.live.hub import Followed, Hub
 from services.notify.live.protocol import LiveProtocol
 from services.notify.live.ring import Ring
+from services.notify.live.writes import Writes
 from shared.eventlog.entries import Entry
 from tests.live_client import LiveClient
 from tests.notify.live.house import House, Pen, eventually, house_of, numbers
@@ -25,13 +29,17 @@ BOUND = 65_536
 def peaks(monkeypatch: pytest.MonkeyPatch) -> dict[LiveProtocol, int]:
     """The most that ever waited to go out, by socket."""
     found: dict[LiveProtocol, int] = {}
-    write = LiveProtocol.write
 
-    def watched(self: LiveProtocol, frames: bytes) -> None:
-        write(self, frames)
-        found[self] = max(found.get(self, 0), self.waiting())
+    def watched(hands: Callable[..., Any]) -> Callable[..., Any]:
+        def watching(self: LiveProtocol, *given: Any) -> Any:
+            handed = hands(self, *given)
+            found[self] = max(found.get(self, 0), self.waiting())
+            return handed
 
-    monkeypatch.setattr(LiveProtocol, "write", watched)
+        return watching
+
+    monkeypatch.setattr(LiveProtocol, "write", watched(LiveProtocol.write))
+    monkeypatch.setattr(LiveProtocol, "offer", watched(LiveProtocol.offer))
     return found
 
 
@@ -80,6 +88,35 @@ async def test_stalled_readers_of_a_hot_channel_hold_no_more_than_the_bound(
         assert metrics.FELL_BEHIND._value.get() == before + 20, "who reads fell behind too, or a stalled one twice"
         for peer in peers:
             peer.close()
+
+
+async def test_what_a_full_kernel_takes_in_part_goes_on_where_it_stopped(house: House) -> None:
+    with closing(await raw_peer(house)) as peer:
+        await eventually(lambda: house.hub.sessions)
+        protocol = await narrow(house, peer)
+        peer.settimeout(5)
+        await asyncio.to_thread(received, peer, protocol.written)  # the welcome
+        offered, writes = b"", Writes()
+        while not protocol.waiting():
+            frames = b"%08d" % (len(offered) // 8) * 1_000
+            assert protocol.offer(frames, writes)
+            writes.make()
+            offered += frames
+        assert protocol.waiting() % 8_000, "each write was taken as a whole or not at all"
+        reading = asyncio.create_task(asyncio.to_thread(received, peer, len(offered) + 6))
+        await asyncio.sleep(0)
+        time.sleep(0.2)  # noqa: ASYNC251 - the kernel has room again, and the transport could not know it yet
+        assert protocol.offer(b"and on", writes)
+        writes.make()
+        assert await reading == offered + b"and on"
+
+
+def received(peer: sockets.socket, size: int) -> bytes:
+    """The next bytes, so many."""
+    found = b""
+    while len(found) < size:
+        found += peer.recv(size - len(found))
+    return found
 
 
 async def test_a_round_is_not_overloaded_what_comes_in_waits_for_the_next() -> None:
