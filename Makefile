@@ -10,7 +10,7 @@ up: .venv/installed
 	@$(BIN)/chorus up $(ARGS) || { code=$$?; [ $$code -eq 130 ] || exit $$code; } # Ctrl-C is how one stops it
 
 test: .venv/installed-dev
-	@$(BIN)/pytest -n $(WORKERS) -m "not long" $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not long" $(ARGS)
 
 # What takes longer, and all that runs on servers as production has them: who lacks one of those is told which package.
 test-long: .venv/installed-dev

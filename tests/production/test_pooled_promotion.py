@@ -54,6 +54,7 @@ class Guest:
         await until(seen, 40)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("led", ["before the promotion", "after it"])
 async def test_behind_a_pooler_a_promotion_under_load_leaves_everybody_equal_to_postgres(
