@@ -75,20 +75,22 @@ class FoldStuck(Fault):
 
 
 class NotificationLost(Fault):
-    """A line of an inbox is gone from Postgres, and nobody was told."""
+    """Lines of inboxes are gone from Postgres, and nobody was told. Several: the cause of one may go by itself."""
 
     name, family, touches = "notification-lost", "sabotage", frozenset({"postgres"})
 
     async def inject(self) -> None:
         async def gone() -> bool:
             rows = await self.scene.stage.fetch(
-                """DELETE FROM notify.notification WHERE id = (SELECT max(n.id) FROM notify.notification n
-                   JOIN notify.inbox i USING (account_id) WHERE n.id <= i.read_up_to) RETURNING account_id"""
+                """WITH read AS (SELECT n.id FROM notify.notification n JOIN notify.inbox i USING (account_id)
+                                 WHERE n.id <= i.read_up_to),
+                        many AS (SELECT id FROM read WHERE (SELECT count(*) FROM read) >= 8)
+                   DELETE FROM notify.notification n USING many WHERE n.id = many.id RETURNING n.account_id"""
             )
-            self.evidence = f"a notification of {rows[0]['account_id']} is gone" if rows else ""
+            self.evidence = f"{len(rows)} are gone of: {' '.join(sorted({str(row['account_id']) for row in rows}))}"
             return bool(rows)
 
-        await until(gone, "a notification that was read is gone")
+        await until(gone, "notifications that were read are gone")
 
 
 @pytest.mark.long
@@ -105,5 +107,6 @@ async def test_what_is_broken_behind_the_oracle_s_back_is_what_the_run_ends_with
     lost, stuck = evidence["frame-lost"], evidence["fold-stuck"]
     assert f"{lost[0]} missed {lost[4]} post.created on {lost[-1]}" in said
     assert any(line.startswith(f"{stuck[0]}: {stuck[-1]}: ") for line in report.wrong), said
-    assert f"inbox of {evidence['notification-lost'][3]} lacks" in said
-    assert f"inbox:{evidence['notification-lost'][3]}, read from the log's beginning: only held" in said
+    lacking = [account for account in evidence["notification-lost"][4:] if f"inbox of {account} lacks" in said]
+    assert lacking, said
+    assert f"inbox:{lacking[0]}, read from the log's beginning: only held" in said
