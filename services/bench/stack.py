@@ -12,7 +12,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.client import HTTPConnection
@@ -70,11 +70,13 @@ class Stack:
         for name in missing:
             self._await_ready(name)
 
-    def restart(self, name: str, *options: str) -> None:
-        """A fresh process of that service, with these options of its command, ready."""
+    def restart(self, name: str, *options: str, ports: Iterable[int] = ()) -> None:
+        """A fresh process of that service, with these options of its command, ready at all its `ports`."""
         self.end(name)
         self._launch(name, *options)
         self._await_ready(name)
+        for port in ports:
+            self._await(name, partial(_answers, port))
 
     def end(self, name: str) -> None:
         """That service does not run."""
@@ -144,23 +146,13 @@ class Stack:
     def _append_probe(self) -> None:
         self.query("SELECT eventlog.append('bench', 'bench.probe', ARRAY['topic:benchprobe'], '{}'::bytea)")
 
-    def _answers(self, name: str) -> bool:
-        connection = HTTPConnection("127.0.0.1", self.ports[name], timeout=2)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
-
     def _launch(self, name: str, *options: str) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
             command = [sys.executable, "-m", "services.cli", name, *options]
             self._children[name] = Child(command, output=log, env=self._environment())
 
     def _await_ready(self, name: str) -> None:
-        self._await(name, self._numbers_events if name == "sequencer" else partial(self._answers, name))
+        self._await(name, self._numbers_events if name == "sequencer" else partial(_answers, self.ports[name]))
 
     def _await(self, name: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + READY_PATIENCE
@@ -200,6 +192,18 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
     """The coroutine's result, on a loop of its own, whatever loop runs here."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()
+
+
+def _answers(port: int) -> bool:
+    """Whether what listens there says that it is ready."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 def free_ports(count: int) -> int:

@@ -19,8 +19,12 @@ def row_workers(bench: Bench) -> Figure:
     audience = Audience(bench.size.sockets, ["topic:bench"])
     found: dict[int, list[Run]] = {}
     for workers in (1, 2):
-        options = ("--workers", str(workers), "--worker-ports", str(free_ports(workers)))
-        bench.stack.restart("notify", *(options if workers > 1 else ()))
+        if workers == 1:
+            bench.stack.restart("notify")
+        else:  # each tells at a port of its own whether it is ready; at the one they share, any of them does
+            first = free_ports(workers)
+            options = ("--workers", str(workers), "--worker-ports", str(first))
+            bench.stack.restart("notify", *options, ports=range(first, first + workers))
         bench.stack.services("sequencer")
         found[workers] = [window(bench, audience, RATE, bench.size.seconds) for _ in range(bench.runs)]
     bench.stack.restart("notify")
