@@ -7,7 +7,7 @@ hold up the others. Retrying is the caller's choice, made around a whole transac
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -137,7 +137,8 @@ async def acquire(pool: Pool) -> AsyncIterator[Connection]:
     try:
         yield connection
     finally:
-        await pool.release(connection)
+        with suppress(asyncpg.InternalClientError):  # its session ended by itself, and the pool has it back already
+            await pool.release(connection)
 
 
 async def retrying(attempt: Callable[[], Awaitable[T]]) -> T:
