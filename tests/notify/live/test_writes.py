@@ -45,6 +45,12 @@ def pairs() -> Iterator[list[Pair]]:
         yield made
 
 
+def add_one_each(writes: Writes, pairs: list[Pair]) -> None:
+    """A byte to each."""
+    for near, _ in pairs:
+        writes.add(near.fileno(), b"x", Kept())
+
+
 @pytest.mark.parametrize("many", [5, 100], ids=["alone", "with help"])
 def test_each_write_is_made_once(writes: Writes, pairs: list[Pair], many: int) -> None:
     for turn in range(50):
@@ -67,8 +73,7 @@ def test_two_threads_make_them(writes: Writes, pairs: list[Pair], monkeypatch: p
 
     monkeypatch.setattr(writes, "_alone", False)
     monkeypatch.setattr(os, "write", meeting)
-    for near, _ in pairs:
-        writes.add(near.fileno(), b"x", Kept())
+    add_one_each(writes, pairs)
     writes.make()
     assert len(met) == 2
 
@@ -88,8 +93,7 @@ def test_a_round_waits_for_what_its_helper_has_begun(
 
     monkeypatch.setattr(writes, "_alone", False)
     monkeypatch.setattr(os, "write", slow)
-    for near, _ in pairs:
-        writes.add(near.fileno(), b"x", Kept())
+    add_one_each(writes, pairs)
     writes.make()
     assert ended.is_set()
 
@@ -98,8 +102,7 @@ def test_who_helps_and_never_comes_is_not_waited_for(
     writes: Writes, pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threading.Thread, "start", lambda self: None)
-    for near, _ in pairs:
-        writes.add(near.fileno(), b"x", Kept())
+    add_one_each(writes, pairs)
     writes.make()
     assert all(far.recv(10) == b"x" for _, far in pairs)
     monkeypatch.undo()
@@ -134,14 +137,12 @@ def test_a_helper_that_breaks_breaks_the_round(
 
     monkeypatch.setattr(writes, "_alone", False)
     monkeypatch.setattr(os, "write", breaking)
-    for near, _ in pairs:
-        writes.add(near.fileno(), b"x", Kept())
+    add_one_each(writes, pairs)
     with pytest.raises(MemoryError):
         writes.make()
 
 
 def test_a_few_writes_wake_nobody(writes: Writes, pairs: list[Pair]) -> None:
-    for near, _ in pairs[: writes_module.HELPED - 1]:
-        writes.add(near.fileno(), b"x", Kept())
+    add_one_each(writes, pairs[: writes_module.HELPED - 1])
     writes.make()
     assert writes._helper is None
