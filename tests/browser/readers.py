@@ -42,9 +42,10 @@ class Reader:
             self.faults.append(message.text)
 
     def open(self, path: str) -> Page:
-        """Go there and wait until the page is live."""
+        """Go there and wait until the page is live and shows what it has loaded."""
         self.page.goto(self.url + path)
         wait_live(self.page)
+        expect(self.page.locator(".skeletons")).to_have_count(0)
         return self.page
 
     def call(self, method: str, path: str, body: Json | None = None) -> Json:

@@ -19,9 +19,12 @@ def test_a_long_post_shows_its_beginning_in_a_list_and_all_of_itself_on_its_page
         page = ada.open(TOPIC)
         body = page.locator(f"[data-post='{post['id']}'] .body")
         expect(page.locator(f"[data-post='{short['id']}']").get_by_role("button", name="Read on")).to_have_count(0)
+        read_on = page.get_by_role("button", name="Read on")
+        expect(read_on).to_be_visible()
         folded = body.evaluate("(element) => element.offsetHeight")
         assert folded < 500
-        page.get_by_role("button", name="Read on").click()
+        read_on.click()
+        expect(read_on).to_have_count(0)
         assert body.evaluate("(element) => element.offsetHeight") > 2 * folded
 
         page.reload()

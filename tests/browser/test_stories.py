@@ -98,7 +98,7 @@ def test_a_story_is_written_sent_back_handed_in_again_and_published(
         expect(page.get_by_role("heading", level=2, name="Ten past four")).to_be_visible()
         expect(page.locator(".prose strong")).to_have_text("half past")
         expect(page.locator(".prose")).to_contain_text('<script>document.title = "broken"</script>')
-        assert page.title() == "Half past ten past four · Chorus"
+        expect(page).to_have_title("Half past ten past four · Chorus")
         link = page.get_by_role("link", name="the tower")
         assert (link.get_attribute("rel"), link.get_attribute("target")) == (
             "noopener noreferrer nofollow ugc",
