@@ -151,9 +151,8 @@ class NoTomorrow(Day):
     async def inject(self) -> None:
         """See Fault. Postgres's clock is not ours to move: a day that is over stands for the one that has begun."""
         stage = self.scene.stage
-        coming = [row["day"] for row in await stage.fetch(_COMING)]
-        for day in coming:
-            await until(partial(self._at_once, _DROP.format(day=day.strftime("%Y%m%d"))), f"{day} is there no more")
+        self.coming = len(await stage.fetch(_COMING))
+        await until(self._none_comes, "no day to come is there")
         self.day = (await self.days())[0] - datetime.timedelta(days=1)
         self.ids: list[int] = []
         self._enough = asyncio.Event()
@@ -168,12 +167,12 @@ class NoTomorrow(Day):
         await until(aside, f"events of {self.day} are numbered without a partition")
 
         async def told() -> bool:
+            await self._none_comes()
             ahead = [await stage.metric(each, "chorus_log_days_ahead") for each in stage.sequencers]
             used = [await stage.metric(each, "chorus_log_default_partition_used") for each in stage.sequencers]
             return not any(ahead) and all(used)
 
         await until(told, "/metrics tells that days lack")
-        self.coming = len(coming)
 
     async def heal(self) -> None:
         """See Fault."""
@@ -200,6 +199,12 @@ class NoTomorrow(Day):
             f"{self.coming} days ahead were gone, {row['kept']} entries stood in the default partition; their day was "
             f"made, and they were moved to it, while {len(self.ids) - before} more came"
         )
+
+    async def _none_comes(self) -> bool:
+        """Whether no coming day is there; a sequencer that has only just started makes them again meanwhile."""
+        for row in await self.scene.stage.fetch(_COMING):
+            await self._at_once(_DROP.format(day=row["day"].strftime("%Y%m%d")))
+        return not await self.scene.stage.fetch(_COMING)
 
     async def _at_once(self, statement: str) -> bool:
         """As retention does it: with a lock that comes at once, or not now."""
