@@ -38,6 +38,9 @@ PAGE_ABOVE = 100
 """Recipients of one cause that the cursor's transaction writes itself; more become a fan-out job."""
 BATCH = 200
 """Entries a transaction: inboxes stay locked for some tens of milliseconds."""
+GATHER = 0.025
+"""Seconds between two reads of a log that we have caught up with: the live tail beside us takes each entry at once, and
+is not kept waiting while we take the same one."""
 LED_ELSEWHERE = 0.05
 """Seconds until we look again at a log that another process leads: it needs about 10 ms for a batch."""
 IDLE_MOVE = 1.0
@@ -170,6 +173,8 @@ class Notifier:
                 settle = partial(self._settle, log_number, part, tail.position.epoch)
                 await _patiently(settle, "notifier_held", log=log_number, seq=part[0].seq)
                 passed, moved_at = [], clock.monotonic()
+            if len(batch) < BATCH:
+                await asyncio.sleep(GATHER)
 
     async def _settle(self, log_number: int, entries: Sequence[Entry], epoch: int) -> None:
         while not await self.handle(log_number, entries, epoch):  # noqa: ASYNC110 - led by another process
