@@ -203,9 +203,9 @@ MUTANTS = [
         "a round goes to who is full",
         "1.5",
         "a session whose buffer is full falls behind; the hub stops writing to it",
-        HUB,
-        "            if session.behind is None and not session.outlet.offer(frames, self._writes):\n",
-        "            if session.behind is None and session.outlet.write(frames):\n",
+        "services/notify/live/lanes.py",
+        "                    if not session.outlet.offer(frames):\n",
+        "                    if session.outlet.write(frames):\n",
         (f"{_HUB}test_a_session_that_is_behind_meets_a_reload_in_its_place",),
     ),
     Mutant(

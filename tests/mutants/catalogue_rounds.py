@@ -11,10 +11,7 @@ _FOLLOWING = "tests/notify/live/test_following.py::"
 _CREDENTIALS = "tests/notify/live/test_credentials.py::"
 _CLOSING = "tests/notify/live/test_closing.py::"
 _HOME = f"{_FOLLOWING}test_home_follows_joining_and_leaving_and_names_real_channels"
-PROTOCOL = "services/notify/live/protocol.py"
-WRITES = "services/notify/live/writes.py"
-_WRITES = "tests/notify/live/test_writes.py::"
-_IN_PART = "tests/notify/live/test_bounds.py::test_what_a_full_kernel_takes_in_part_goes_on_where_it_stopped"
+LANES = "services/notify/live/lanes.py"
 
 MUTANTS = [
     Mutant(
@@ -43,58 +40,20 @@ MUTANTS = [
         "two writes a round",
         "6",
         "a round is a single write for each socket",
-        HUB,
-        "            if session.behind is None and not session.outlet.offer(frames, self._writes):\n",
-        "            cut = 2 + frames[1] if frames[1] < 126 else 4 + int.from_bytes(frames[2:4])\n"
-        "            both = [session.outlet.offer(part, self._writes) for part in (frames[:cut], frames[cut:])]\n"
-        "            if session.behind is None and not all(both):\n",
+        LANES,
+        "                    if not session.outlet.offer(frames):\n",
+        "                    cut = 2 + frames[1] if frames[1] < 126 else 4 + int.from_bytes(frames[2:4])\n"
+        "                    both = [session.outlet.offer(part) for part in (frames[:cut], frames[cut:])]\n"
+        "                    if not all(both):\n",
         (f"{_ROUNDS}test_a_round_is_one_write_for_each_socket",),
-    ),
-    Mutant(
-        "what the kernel took in part is written again",
-        "6",
-        "a round's frames reach a socket whole, once and in order",
-        WRITES,
-        "self._left.append((transport, frames[sent:]))",
-        "self._left.append((transport, frames))",
-        (_IN_PART,),
-    ),
-    Mutant(
-        "a round overtakes what waits",
-        "6",
-        "frames go to the kernel only while nothing waits before them",
-        PROTOCOL,
-        "        if waiting or self.descriptor is None:\n",
-        "        if self.descriptor is None:\n",
-        (_IN_PART,),
-    ),
-    Mutant(
-        "two threads each make every write",
-        "6",
-        "a round's writes are each made once, by either thread",
-        WRITES,
-        "                descriptor, frames, transport = todo.popleft()\n",
-        "                descriptor, frames, transport = todo[0]\n"
-        "                threading.Event().wait(0.00001)\n"
-        "                todo.popleft()\n",
-        (f"{_WRITES}test_each_write_is_made_once",),
-    ),
-    Mutant(
-        "the round goes on while its helper writes",
-        "6",
-        "no descriptor is given to another while a round is written to it",
-        WRITES,
-        "                self._done.acquire()\n",
-        "                pass\n",
-        (f"{_WRITES}test_a_round_waits_for_what_its_helper_has_begun",),
     ),
     Mutant(
         "a round holds up the loop",
         "6",
         "the loop has its turn after each slice of sockets",
         HUB,
-        "            if place % SLICE == 0:\n",
-        "            if place % SLICE == SLICE:\n",
+        "            if first + SLICE <= len(gathered):\n",
+        "            if first > len(gathered):\n",
         ("tests/notify/live/test_hub.py::test_joining_in_the_middle_of_a_round_misses_nothing",),
     ),
     Mutant(

@@ -13,9 +13,9 @@ from services.notify.live import metrics
 from services.notify.live.codes import Close
 from services.notify.live.fanout import RELOADED, Bodies, chain, reset
 from services.notify.live.frames import Mark, encode
+from services.notify.live.lanes import Audience, Lanes, Parcel, parcels
 from services.notify.live.ring import Ring
 from services.notify.live.session import Session, Subscription
-from services.notify.live.writes import Writes
 from shared.eventlog.entries import Entry
 from shared.events import MembershipChanged, SessionRevoked, decode_payload
 from shared.ids import parse_id
@@ -36,7 +36,7 @@ class Followed:
     __slots__ = ("last", "queues", "sessions")
 
     def __init__(self, last: list[int]) -> None:
-        self.sessions: dict[Session, None] = {}
+        self.sessions = Audience()
         self.last = last
         self.queues: dict[int, list[Entry]] = {}
 
@@ -49,7 +49,7 @@ class Hub:
         self.epoch = epoch
         self.rings = rings
         self.load = load
-        self.sessions: dict[Session, None] = {}
+        self.sessions = Audience()
         self.members: dict[int, dict[Session, None]] = {}
         self.channels: dict[str, Followed] = {}
         self.on_membership: Callable[[MembershipChanged, int, int], None] | None = None
@@ -64,7 +64,7 @@ class Hub:
         self._gathered = 0
         self._oldest = ""
         self._roomy = asyncio.Event()
-        self._writes = Writes()
+        self._lanes = Lanes()
 
     @property
     def logs(self) -> int:
@@ -91,18 +91,23 @@ class Hub:
     def enter(self, session: Session) -> None:
         """The session gets marks and, when signed in, hears of its revocation. Safe twice."""
         self.expect(session)
-        self.sessions[session] = None
+        if not session.lane:
+            self._lanes.take(session)
+        self.sessions.add(session)
 
     def exit(self, session: Session) -> None:
         """The session and its subscriptions are gone. Safe twice."""
         session.ended = True
-        self.sessions.pop(session, None)
+        self.sessions.discard(session)
         for subscription in list(session.subscriptions.values()):
             self.drop(session, subscription)
         if session.account_id is not None and (peers := self.members.get(session.account_id)) is not None:
             peers.pop(session, None)
             if not peers:
                 del self.members[session.account_id]
+        if session.followed:  # whoever got its lane would be brought what it followed
+            log.error("session_still_followed", session=session.id, channels=session.followed)
+        self._lanes.leave(session, again=not session.followed)
 
     def join(self, session: Session, subscription: Subscription) -> None:
         """The subscription is live from `position()` on. The caller has read the ring's end without an await since."""
@@ -111,18 +116,20 @@ class Hub:
             self.follow(session, channel)
 
     def follow(self, session: Session, channel: str) -> None:
-        """The session gets the channel's frames from now on; a live subscription covers it."""
+        """The session gets the channel's frames from now on; it has entered, and a live subscription covers it."""
+        if session.ended:
+            raise AssertionError(f"session {session.id} has ended and can't follow {channel}")
         followed = self.channels.get(channel)
         if followed is None:
             followed = self.channels[channel] = Followed(self.position())
-        followed.sessions[session] = None
+        session.followed += followed.sessions.add(session)
 
     def unfollow(self, session: Session, channel: str) -> None:
         """The session gets no more of the channel, unless a live subscription still covers it."""
         followed = self.channels.get(channel)
         if followed is None or session.follows(channel):
             return
-        followed.sessions.pop(session, None)
+        session.followed -= followed.sessions.discard(session)
         if not followed.sessions:
             del self.channels[channel]
             self._dirty.pop(channel, None)
@@ -182,37 +189,34 @@ class Hub:
                 self._work.clear()
                 await self.round()
         finally:
-            self._writes.close()
+            self._lanes.close()
 
     async def round(self) -> None:
         """Hands out everything gathered; yields to the loop after each slice of sockets."""
         before = self._handed
+        self._lanes.recycle()
         leaving, self._leaving = self._leaving, []
-        parcels = self._gather()
+        gathered = self._gather()
         oldest, self._oldest = self._oldest, ""
         for session, frames in leaving:
             session.outlet.tell(frames)
-        for place, (session, frames) in enumerate(parcels.items(), 1):
-            if session.ended:
-                continue
-            if session.behind is None and not session.outlet.offer(frames, self._writes):
+        for first in range(0, len(gathered), SLICE):
+            for session in self._lanes.hand(gathered[first : first + SLICE]):
                 session.behind = list(before)
                 metrics.FELL_BEHIND.inc()
                 if self.on_behind is not None:
                     self.on_behind(session)
-            if place % SLICE == 0:
-                self._writes.make()
+            if first + SLICE <= len(gathered):
                 await asyncio.sleep(0)
-        self._writes.make()
         if oldest:
             metrics.handed(oldest)
 
-    def _gather(self) -> dict[Session, bytes]:
+    def _gather(self) -> list[Parcel]:
         bodies = Bodies()
         dirty, self._dirty = self._dirty, {}
         self._gathered = 0
         self._roomy.set()
-        blocks: list[tuple[dict[Session, None], bytes]] = []
+        blocks: list[tuple[Audience, bytes]] = []
         for channel, followed in dirty.items():
             if frames := self._encode(channel, followed, bodies):
                 blocks.append((followed.sessions, b"".join(frames)))
@@ -220,7 +224,7 @@ class Hub:
         self._handed = self.position()
         if self._marks_due:
             blocks.append((self.sessions, self._marks()))
-        return _parcels(blocks)
+        return parcels(blocks)
 
     def _encode(self, channel: str, followed: Followed, bodies: Bodies) -> list[bytes]:
         frames: list[bytes] = []
@@ -294,20 +298,6 @@ class Hub:
                 reached()
             else:
                 self._awaiting.append((number, seq, reached))
-
-
-def _parcels(blocks: Sequence[tuple[dict[Session, None], bytes]]) -> dict[Session, bytes]:
-    """What each session gets, in the order of the blocks."""
-    if len(blocks) == 1:  # a hot channel: nothing to put together for thousands of sockets
-        return dict.fromkeys(*blocks[0])
-    parcels: dict[Session, list[bytes]] = {}
-    for sessions, block in blocks:
-        for session in sessions:
-            if (parcel := parcels.get(session)) is None:
-                parcels[session] = [block]
-            else:
-                parcel.append(block)
-    return {session: b"".join(parcel) for session, parcel in parcels.items()}
 
 
 class _Redacted(msgspec.Struct, frozen=True):

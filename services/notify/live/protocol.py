@@ -5,6 +5,7 @@ handshake stay uvicorn's; what fails to parse closes with 4501 instead of the RF
 """
 
 import struct
+from array import array
 from collections.abc import Callable
 from socket import SO_LINGER, SOL_SOCKET
 from typing import Any, cast
@@ -16,7 +17,7 @@ from websockets.http11 import Request
 
 from services.notify.live import metrics
 from services.notify.live.codes import CLOSE_TIMEOUT, Close
-from services.notify.live.writes import Writes
+from services.notify.live.session import SHUT
 from shared import clock
 
 EXTENSION = "chorus.live"
@@ -24,18 +25,23 @@ _AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class LiveProtocol(WebSocketsSansIOProtocol):
-    """One socket. `heard`: loop time when the peer last gave a sign of life; `written`: bytes ever handed on;
-    `descriptor`: the kernel's, where frames go as they are; `paused`: a quarter of the bound waits to go
-    out; `share`: the rest of it, which one write may add; `ended`: our code when we closed it."""
+    """One socket. `heard`: loop time when the peer last gave a sign of life; `written`: bytes ever given to the
+    transport; `descriptor`: the kernel's, where frames go as they are; `paused`: a quarter of the bound waits to go
+    out; `share`: the rest of it, which one write may add; `ended`: our code when we closed it.
+
+    The lane is shut before anything is given to the transport, and before the transport may close the descriptor: that
+    always calls `connection_lost` first."""
 
     heard = 0.0
     written = 0
     paused = False
-    descriptor: int | None = None
+    descriptor = SHUT
     share = 49_152
     ended: Close | None = None
     on_pause: Callable[[], None] | None = None
     on_resume: Callable[[], None] | None = None
+    _descriptors = array("i", [SHUT])
+    _lane = 0
 
     def handle_connect(self, event: Request) -> None:
         """Puts this object into the scope, beside uvicorn's own extensions."""
@@ -64,24 +70,31 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         """Bytes of `write` that the kernel has taken; grows while the peer reads."""
         return self.written - self.waiting()
 
-    def offer(self, frames: bytes, writes: Writes) -> bool:
+    def board(self, descriptors: "array[int]", lane: int) -> None:
+        """See Outlet."""
+        self._descriptors, self._lane = descriptors, lane
+
+    def clear(self) -> bool:
+        """See Outlet. With TLS the transport is always in the way.
+
+        While nothing waits before them frames go straight to the kernel: the transport's own way, which ends there too,
+        costs a round to thousands a quarter more (measured).
+        """
+        if self._closed() or self.paused or self.transport.get_write_buffer_size():
+            return False
+        self._descriptors[self._lane] = self.descriptor
+        return self.descriptor != SHUT
+
+    def offer(self, frames: bytes) -> bool:
         """Takes a round's frames, unless they do not fit now: what is larger than the share does while nothing waits.
 
-        A closed socket ignores them, and has taken them. While nothing waits before them they go to the kernel with
-        `writes`: the transport's own way, which ends there too, costs a round to thousands a quarter more (measured).
+        A closed socket ignores them, and has taken them.
         """
         if self.paused:
             return False
-        if self.close_sent or self.disconnected or self.transport.is_closing():
-            return True
-        waiting = self.transport.get_write_buffer_size()
-        if waiting and len(frames) > self.share:
+        if len(frames) > self.share and self.waiting() and not self._closed():
             return False
-        self.written += len(frames)
-        if waiting or self.descriptor is None:
-            self.transport.write(frames)
-        else:
-            writes.add(self.descriptor, frames, self.transport)
+        self.write(frames)
         return True
 
     def tell(self, frames: bytes) -> None:
@@ -98,14 +111,22 @@ class LiveProtocol(WebSocketsSansIOProtocol):
 
     def write(self, frames: bytes) -> None:
         """Hands ready-made frames to the transport, joined or single; a closed one ignores them."""
-        if not (self.close_sent or self.disconnected or self.transport.is_closing()):
+        if not self._closed():
             self.written += len(frames)
+            self._shut()
             self.transport.write(frames)
+
+    def _closed(self) -> bool:
+        return self.close_sent or self.disconnected or self.transport.is_closing()
+
+    def _shut(self) -> None:
+        self._descriptors[self._lane] = SHUT
 
     def end(self, code: Close) -> None:
         """Closes with `code`. When the write buffer is full the code could not arrive: the connection is cut."""
         if self.close_sent or self.disconnected:
             return
+        self._shut()
         metrics.CLOSES.labels(int(code)).inc()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": int(code), "reason": code.reason})
         self.close_sent = True
@@ -145,11 +166,13 @@ class LiveProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
+        self._shut()
         self.on_pause = self.on_resume = None
         super().connection_lost(exc)
 
     def eof_received(self) -> None:
         """A peer that is done sending is gone: the transport closes itself."""
+        self._shut()
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol. After our close only the peer's answer matters: the rest is read and dropped."""
@@ -166,7 +189,18 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         """Answers a ping, unless the peer does not read: RFC 6455 lets the answer to the latest stand for all."""
         output = self.conn.data_to_send()
         if not self.paused:
+            self._shut()
             self.transport.write(b"".join(output))
+
+    def handle_close(self, event: Frame) -> None:
+        """The peer's close, which is answered; nothing may come behind that."""
+        self._shut()
+        super().handle_close(event)
+
+    def shutdown(self) -> None:
+        """See uvicorn: what is still here when the server ends is closed with 1012."""
+        self._shut()
+        super().shutdown()
 
     def send_receive_event_to_app(self) -> None:
         """As uvicorn's, but what is no UTF-8 goes on as lone surrogates, for the application to refuse by a frame."""

@@ -4,6 +4,7 @@
 """
 
 import secrets
+from array import array
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -16,10 +17,12 @@ from services.notify.live.codes import (
     ErrorCode,
 )
 from services.notify.live.frames import Asked, Hello, Malformed, Request, Subscribe, decode_request
-from services.notify.live.writes import Writes
 from shared.auth import Principal
 from shared.slugs import SLUG_MAX, fold
 from shared.visibility import parse_channel
+
+SHUT = -1
+"""Stands in a lane, in place of a descriptor, while something is in the way (`lanes.py`)."""
 
 
 class Outlet(Protocol):
@@ -33,8 +36,14 @@ class Outlet(Protocol):
     def waiting(self) -> int:
         """Bytes that were written and have not gone out."""
 
-    def offer(self, frames: bytes, writes: Writes) -> bool:
-        """A round's frames are written, with `writes` or before; False when there is no room for so many bytes now."""
+    def board(self, descriptors: "array[int]", lane: int) -> None:
+        """From now on the socket has this lane, which is shut; it shuts it whenever something comes in the way."""
+
+    def clear(self) -> bool:
+        """Opens the lane, unless something is in the way; whether it is open."""
+
+    def offer(self, frames: bytes) -> bool:
+        """A round's frames are written behind what is in the way; False when there is no room for so many bytes now."""
 
     def write(self, frames: bytes) -> None:
         """Hands ready-made frames to the transport; a closed one ignores them."""
@@ -105,6 +114,7 @@ class Session:
 
     `behind`: None, or the position per log through which every live subscription has been written, while the hub leaves
     the session out; `base` is where its catching up began (None: not yet), `extended` whether that needed Postgres.
+    `lane`: 0 while it has none; `followed`: how many channels the hub brings it.
     """
 
     __slots__ = (
@@ -118,8 +128,10 @@ class Session:
         "ended",
         "extended",
         "fetching",
+        "followed",
         "greeted",
         "id",
+        "lane",
         "left",
         "opened",
         "outlet",
@@ -133,6 +145,8 @@ class Session:
         self.id = secrets.token_hex(8)
         self.opened = now
         self.outlet = outlet
+        self.lane = 0
+        self.followed = 0
         self.account_id: int | None = None
         self.session_id: int | None = None
         self.subscriptions: dict[str, Subscription] = {}

@@ -1,74 +1,58 @@
 """The writes of one slice of a round, made side by side: by the loop's thread, and by one that helps it.
 
 A write to a loopback socket is 10 µs of the kernel's work, in which nobody needs Python: two threads make those of a
-round in two thirds of the time (measured). The helper begins while more are added. `make` returns when all is written
-and the helper rests: until then no socket is closed, and no descriptor given to another.
+round in two thirds of the time (measured). `make` returns when all is written and the helper rests: until then no
+socket is closed, and no descriptor given to another.
 """
 
 import os
 import threading
 from collections import deque
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
 
 HELPED = 24
 """Writes from which on it pays to call the helper."""
 
-
-class Transport(Protocol):
-    """Where what the kernel did not take goes."""
-
-    def write(self, data: bytes) -> None:
-        """Keeps it until the socket takes more; meets whatever broke."""
-
-
-class Write(NamedTuple):
-    """Bytes for a descriptor that does not block, and for the transport behind it what is left of them."""
-
-    descriptor: int
-    frames: bytes
-    transport: Transport
+Write = tuple[int, bytes, int]
+"""A descriptor that does not block, the bytes for it, and the lane that both belong to."""
 
 
 class Writes:
-    """`add` what is to be written, then `make` it, without an await between."""
+    """Makes writes; its helper comes with the first that are many."""
 
     def __init__(self) -> None:
         self._todo: deque[Write] = deque()
-        self._left: list[tuple[Transport, bytes]] = []
+        self._left: list[tuple[int, bytes]] = []
         self._helper: threading.Thread | None = None
         self._alone = os.cpu_count() == 1
-        self._called = False
         self._call, self._done = threading.Lock(), threading.Lock()  # held, but for a moment
         self._call.acquire()
         self._done.acquire()
         self._broke: BaseException | None = None
         self._over = False
 
-    def add(self, descriptor: int, frames: bytes, transport: Transport) -> None:
-        """This is written by the next `make`, or sooner; nothing may wait in the transport."""
-        self._todo.append(Write(descriptor, frames, transport))
-        if len(self._todo) == HELPED and not self._called and not self._alone:
-            self._call_help()
+    def make(self, todo: Sequence[Write]) -> list[tuple[int, bytes]]:
+        """Everything is with the kernel; returns what it did not take, by lane: it is full there, or the socket broke.
 
-    def make(self) -> None:
-        """Everything added is with the kernel, or with its transport."""
+        No lane may be there twice."""
+        self._todo.extend(todo)
+        called = len(todo) >= HELPED and not self._alone
+        if called:
+            self._call_help()
         self._work()
-        if self._called:
-            self._called = False
-            if not self._call.acquire(blocking=False):  # else it never came: the processors have other things to do
-                self._done.acquire()
-            if self._broke is not None:
-                raise self._broke
-        if self._left:
-            left, self._left = self._left, []
-            for transport, frames in left:
-                transport.write(frames)
+        if called and not self._call.acquire(blocking=False):  # else it never came: processors have other things to do
+            self._done.acquire()
+        if self._broke is not None:
+            raise self._broke
+        left, self._left = self._left, []
+        return left
 
     def close(self) -> None:
-        """The helper goes. Twice is safe."""
+        """The helper goes. Twice is safe, and so it is after `make` has raised."""
         if self._helper is not None:
             self._over = True
-            self._call.release()
+            if self._call.locked():
+                self._call.release()
             self._helper.join()
             self._helper = None
 
@@ -76,7 +60,6 @@ class Writes:
         if self._helper is None:
             self._helper = threading.Thread(target=self._help, name="writes", daemon=True)
             self._helper.start()
-        self._called = True
         self._call.release()
 
     def _help(self) -> None:
@@ -93,7 +76,7 @@ class Writes:
         todo = self._todo
         while todo:
             try:
-                descriptor, frames, transport = todo.popleft()
+                descriptor, frames, lane = todo.popleft()
             except IndexError:  # the other one took it
                 return
             try:
@@ -101,4 +84,4 @@ class Writes:
             except OSError:  # full, or broken: the transport finds out, and knows what to do
                 sent = 0
             if sent < len(frames):
-                self._left.append((transport, frames[sent:]))
+                self._left.append((lane, frames[sent:]))

@@ -1,11 +1,11 @@
 """A client that judges: every frame by the proof rule, and against the truth, which it alone may look at."""
 
+from array import array
 from typing import Any
 
 import msgspec
 
 from services.notify.live.codes import Close
-from services.notify.live.writes import Writes
 from shared.eventlog.entries import Entry
 from tests.live_client import Proof
 
@@ -44,7 +44,13 @@ class Client:
     def waiting(self) -> int:
         return 0
 
-    def offer(self, frames: bytes, _writes: Writes) -> bool:
+    def board(self, descriptors: "array[int]", lane: int) -> None:
+        """There is no descriptor: the lane stays shut."""
+
+    def clear(self) -> bool:
+        return False
+
+    def offer(self, frames: bytes) -> bool:
         if self.paused or (len(frames) > self.share and self.clogged):
             return False
         self.write(frames)

@@ -15,7 +15,6 @@ from services.notify.live.follower import parts
 from services.notify.live.hub import Followed, Hub
 from services.notify.live.protocol import LiveProtocol
 from services.notify.live.ring import Ring
-from services.notify.live.writes import Writes
 from shared.eventlog.entries import Entry
 from tests.live_client import LiveClient
 from tests.notify.live.house import House, Pen, eventually, house_of, numbers
@@ -96,18 +95,16 @@ async def test_what_a_full_kernel_takes_in_part_goes_on_where_it_stopped(house: 
         protocol = await narrow(house, peer)
         peer.settimeout(5)
         await asyncio.to_thread(received, peer, protocol.written)  # the welcome
-        offered, writes = b"", Writes()
+        offered, lanes, lane = b"", house.hub._lanes, protocol._lane
         while not protocol.waiting():
             frames = b"%08d" % (len(offered) // 8) * 1_000
-            assert protocol.offer(frames, writes)
-            writes.make()
+            assert lanes.hand([(lane, frames)]) == []
             offered += frames
         assert protocol.waiting() % 8_000, "each write was taken as a whole or not at all"
         reading = asyncio.create_task(asyncio.to_thread(received, peer, len(offered) + 6))
         await asyncio.sleep(0)
         time.sleep(0.2)  # noqa: ASYNC251 - the kernel has room again, and the transport could not know it yet
-        assert protocol.offer(b"and on", writes)
-        writes.make()
+        assert lanes.hand([(lane, b"and on")]) == []
         assert await reading == offered + b"and on"
 
 

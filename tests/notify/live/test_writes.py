@@ -10,19 +10,9 @@ from contextlib import ExitStack
 import pytest
 
 from services.notify.live import writes as writes_module
-from services.notify.live.writes import Writes
+from services.notify.live.writes import Write, Writes
 
 Pair = tuple[socket.socket, socket.socket]
-
-
-class Kept:
-    """A transport that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.held = b""
-
-    def write(self, data: bytes) -> None:
-        self.held += data
 
 
 @pytest.fixture
@@ -45,18 +35,16 @@ def pairs() -> Iterator[list[Pair]]:
         yield made
 
 
-def add_one_each(writes: Writes, pairs: list[Pair]) -> None:
+def one_each(pairs: list[Pair]) -> list[Write]:
     """A byte to each."""
-    for near, _ in pairs:
-        writes.add(near.fileno(), b"x", Kept())
+    return [(near.fileno(), b"x", lane) for lane, (near, _) in enumerate(pairs)]
 
 
 @pytest.mark.parametrize("many", [5, 100], ids=["alone", "with help"])
 def test_each_write_is_made_once(writes: Writes, pairs: list[Pair], many: int) -> None:
     for turn in range(50):
-        for number, (near, _) in enumerate(pairs[:many]):
-            writes.add(near.fileno(), b"%d:%d;" % (turn, number), Kept())
-        writes.make()
+        todo = [(near.fileno(), b"%d:%d;" % (turn, number), number) for number, (near, _) in enumerate(pairs[:many])]
+        assert writes.make(todo) == []
     for number, (_, far) in enumerate(pairs[:many]):
         assert far.recv(100_000) == b"".join(b"%d:%d;" % (turn, number) for turn in range(50))
 
@@ -73,8 +61,7 @@ def test_two_threads_make_them(writes: Writes, pairs: list[Pair], monkeypatch: p
 
     monkeypatch.setattr(writes, "_alone", False)
     monkeypatch.setattr(os, "write", meeting)
-    add_one_each(writes, pairs)
-    writes.make()
+    writes.make(one_each(pairs))
     assert len(met) == 2
 
 
@@ -93,8 +80,7 @@ def test_a_round_waits_for_what_its_helper_has_begun(
 
     monkeypatch.setattr(writes, "_alone", False)
     monkeypatch.setattr(os, "write", slow)
-    add_one_each(writes, pairs)
-    writes.make()
+    writes.make(one_each(pairs))
     assert ended.is_set()
 
 
@@ -102,25 +88,22 @@ def test_who_helps_and_never_comes_is_not_waited_for(
     writes: Writes, pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threading.Thread, "start", lambda self: None)
-    add_one_each(writes, pairs)
-    writes.make()
+    writes.make(one_each(pairs))
     assert all(far.recv(10) == b"x" for _, far in pairs)
     monkeypatch.undo()
     writes._helper = None  # there is none to end
 
 
-def test_what_the_kernel_does_not_take_is_the_transport_s(writes: Writes, pairs: list[Pair]) -> None:
-    full, broken, gone = (Kept() for _ in range(3))
+def test_what_the_kernel_does_not_take_comes_back(writes: Writes, pairs: list[Pair]) -> None:
     words = b"0123456789" * 100_000
     pairs[1][1].close()
-    writes.add(pairs[0][0].fileno(), words, full)
-    writes.add(pairs[1][0].fileno(), b"into a broken pipe", broken)
-    writes.add(2**20, b"to nobody", gone)
-    writes.make()
-    taken = len(words) - len(full.held)
+    broken, gone = (pairs[1][0].fileno(), b"into a broken pipe", 8), (2**20, b"to nobody", 9)
+    (lane, rest), *others = writes.make([(pairs[0][0].fileno(), words, 7), broken, gone])
+    taken = len(words) - len(rest)
+    assert lane == 7
     assert 0 < taken < len(words)
-    assert pairs[0][1].recv(len(words), socket.MSG_WAITALL | socket.MSG_DONTWAIT) + full.held == words
-    assert (broken.held, gone.held) == (b"into a broken pipe", b"to nobody")
+    assert pairs[0][1].recv(len(words), socket.MSG_WAITALL | socket.MSG_DONTWAIT) + rest == words
+    assert others == [(8, b"into a broken pipe"), (9, b"to nobody")]
 
 
 def test_a_helper_that_breaks_breaks_the_round(
@@ -137,12 +120,26 @@ def test_a_helper_that_breaks_breaks_the_round(
 
     monkeypatch.setattr(writes, "_alone", False)
     monkeypatch.setattr(os, "write", breaking)
-    add_one_each(writes, pairs)
     with pytest.raises(MemoryError):
-        writes.make()
+        writes.make(one_each(pairs))
 
 
 def test_a_few_writes_wake_nobody(writes: Writes, pairs: list[Pair]) -> None:
-    add_one_each(writes, pairs[: writes_module.HELPED - 1])
-    writes.make()
+    writes.make(one_each(pairs[: writes_module.HELPED - 1]))
     assert writes._helper is None
+
+
+def test_it_can_be_closed_after_its_own_thread_broke(
+    writes: Writes, pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = threading.Event()
+    monkeypatch.setattr(writes, "_help", held.wait)  # it comes when all is over
+
+    def breaking(descriptor: int, frames: bytes) -> int:
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(os, "write", breaking)
+    with pytest.raises(MemoryError):
+        writes.make(one_each(pairs))
+    held.set()
+    writes.close()
