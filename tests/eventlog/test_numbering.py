@@ -1,5 +1,7 @@
 """eventlog.number(): what a window is, and who may close it. Postgres alone."""
 
+import re
+
 import asyncpg
 import pytest
 
@@ -155,3 +157,26 @@ async def test_services_append_and_read_and_nothing_else(dry_rig: Rig, role: str
     for statement in FORBIDDEN:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await service.execute(statement)
+
+
+async def test_what_every_event_costs_is_planned_once_a_session(dry_rig: Rig) -> None:
+    """Also once the log has grown: a plan of the moment names the values of the moment."""
+    await dry_rig.write(3000)
+    await number(await dry_rig.numberer(), dry_rig)
+    await dry_rig.pool.execute("ANALYZE eventlog.event, eventlog.entry")  # what autovacuum looks at: a table that grows
+    session = await dry_rig.numberer()
+    plans: list[str] = []
+    session.add_log_listener(lambda _, said: plans.append(str(said)))
+    await session.execute("LOAD 'auto_explain'")
+    for name, value in (("log_min_duration", "0"), ("log_nested_statements", "on"), ("log_verbose", "on")):
+        await session.execute(f"SET auto_explain.{name} = {value}")
+    for n in range(10):  # after five Postgres compares what planning costs
+        plans.clear()
+        await session.execute("SET client_min_messages = " + ("log" if n == 9 else "notice"))
+        await append(session, key=f"key-{n}")
+        await session.execute("SELECT eventlog.append($1, 'x', '{}', '{}', 'r')", f"key-{n}")
+        assert len(await number(session, dry_rig)) == 2
+    ours = [plan for plan in plans if "Query Text: INSERT INTO eventlog.event" in plan or "pending AS MAT" in plan]
+    assert len(ours) == 3
+    for plan in ours:
+        assert re.search(r"md5\(\$\d+\)|log = \$\d+\)", plan), plan

@@ -65,6 +65,17 @@ async def test_what_no_frame_could_carry_is_refused(dry_rig: Rig) -> None:
             await writer.fetchval("SELECT eventlog.append('k', 't', $1, $2)", channels, payload)
 
 
+async def test_without_an_installation_nothing_is_appended(dry_rig: Rig) -> None:
+    owner = await dry_rig.connect(dry_rig.database.url_direct)
+    for request in ("", ", 'r'"):
+        undone = owner.transaction()
+        await undone.start()
+        await owner.execute("DELETE FROM eventlog.installation")
+        with pytest.raises(asyncpg.NotNullViolationError):
+            await owner.execute(f"SELECT eventlog.append('k', 't', '{{}}', '{{}}'{request})")
+        await undone.rollback()
+
+
 async def test_a_key_always_goes_to_the_same_log(any_rig: Rig) -> None:
     writer = await any_rig.connect()
     for n in range(40):

@@ -64,9 +64,9 @@ MUTANTS = [
         "logs chosen by another hash",
         "4",
         "a key's log is chosen by md5, so that upgrades keep it",
-        "shared/migrations/versions/0008_requests.sql",
-        "substr(md5(append.key), 1, 8)",
-        "substr(md5(md5(append.key)), 1, 8)",
+        "shared/migrations/versions/0012_plans.sql",
+        "payload, request_id)\n    VALUES ((('x' || substr(md5(append.key), 1, 8))",
+        "payload, request_id)\n    VALUES ((('x' || substr(md5(md5(append.key)), 1, 8))",
         (f"{_OUTBOX}test_a_key_always_goes_to_the_same_log",),
     ),
     Mutant(

@@ -4,6 +4,8 @@ from tests.mutants.mutant import Mutant
 
 LOG = "shared/migrations/versions/0001_eventlog.sql"
 NUMBERING = "shared/migrations/versions/0001_eventlog_numbering.sql"
+_PLANS = "shared/migrations/versions/0012_plans.sql"
+_HASHED = "(('x' || substr(md5(append.key), 1, 8))::bit(32)::bigint"
 _NUMBERED = "tests/eventlog/test_numbering.py::"
 _WINDOWS = "tests/eventlog/test_windows.py::"
 
@@ -147,18 +149,38 @@ MUTANTS = [
         "a key's log depends on the event",
         "4",
         "all events of one key are in one log",
-        LOG,
-        "SELECT (('x' || substr(md5(append.key), 1, 8))::bit(32)::bigint % i.logs)::smallint,",
-        "SELECT (octet_length(append.payload) % i.logs)::smallint,",
+        _PLANS,
+        f"channels, payload)\n    VALUES ({_HASHED}",
+        "channels, payload)\n    VALUES ((octet_length(append.payload)",
         ("tests/eventlog/test_outbox.py::test_a_key_always_goes_to_the_same_log",),
     ),
     Mutant(
         "a key's log depends on the event, said with its request",
         "4",
         "all events of one key are in one log",
-        "shared/migrations/versions/0008_requests.sql",
-        "SELECT (('x' || substr(md5(append.key), 1, 8))::bit(32)::bigint % i.logs)::smallint,",
-        "SELECT (octet_length(append.payload) % i.logs)::smallint,",
+        _PLANS,
+        f"payload, request_id)\n    VALUES ({_HASHED}",
+        "payload, request_id)\n    VALUES ((octet_length(append.payload)",
         ("tests/eventlog/test_outbox.py::test_a_key_always_goes_to_the_same_log",),
+    ),
+    Mutant(
+        "an append is planned for its key",
+        "4",
+        "appending and numbering are planned once a session",
+        _PLANS,
+        f"VALUES ({_HASHED}\n             % (SELECT logs FROM eventlog.installation))::smallint,\n"
+        "            append.type, append.channels, append.payload)\n",
+        f"SELECT {_HASHED}\n             % logs)::smallint,\n"
+        "            append.type, append.channels, append.payload FROM eventlog.installation\n",
+        (f"{_NUMBERED}test_what_every_event_costs_is_planned_once_a_session",),
+    ),
+    Mutant(
+        "a batch is planned for its window",
+        "4",
+        "appending and numbering are planned once a session",
+        _PLANS,
+        "SET plan_cache_mode = force_generic_plan;",
+        "RESET plan_cache_mode;",
+        (f"{_NUMBERED}test_what_every_event_costs_is_planned_once_a_session",),
     ),
 ]
