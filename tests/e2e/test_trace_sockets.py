@@ -60,6 +60,7 @@ class Room:
         self, post: Json, member: Member, true: Callable[[dict[str, Socket]], bool]
     ) -> dict[str, Socket]:
         """`sockets`, once that is true of them: what a process knows is no frame's to announce."""
+        await self.numbered(post)
         return await _once(lambda: self.sockets(post, member), true)
 
     async def numbered(self, post: Json) -> None:
