@@ -26,6 +26,9 @@ log = get_logger(__name__)
 
 SLICE = 256
 """Sockets written before the loop gets its turn: two milliseconds. Fewer, and the two threads meet more often."""
+PAUSE = 0.004
+"""Seconds that follow a round of a slice or more, unless half of the next one is here already: on a machine whose
+processors are busy more gathers meanwhile, and Postgres, Redis and those who read come to it."""
 FRAME = 192
 """Bytes of an event frame beside channel and payload, at most about."""
 
@@ -187,12 +190,14 @@ class Hub:
             while True:
                 await self._work.wait()
                 self._work.clear()
-                await self.round()
+                sockets = await self.round()
+                if sockets >= SLICE and self._gathered < self.load // 2:
+                    await asyncio.sleep(PAUSE)
         finally:
             self._lanes.close()
 
-    async def round(self) -> None:
-        """Hands out everything gathered; yields to the loop after each slice of sockets."""
+    async def round(self) -> int:
+        """Hands out everything gathered, and yields after each slice. Returns how many sockets there were."""
         before = self._handed
         self._lanes.recycle()
         leaving, self._leaving = self._leaving, []
@@ -210,6 +215,7 @@ class Hub:
                 await asyncio.sleep(0)
         if oldest:
             metrics.handed(oldest)
+        return len(gathered)
 
     def _gather(self) -> list[Parcel]:
         bodies = Bodies()

@@ -1,9 +1,13 @@
 """What a round costs: everything encoded once, and one write for each socket, however much it brings."""
 
+import asyncio
+
 import pytest
 import websockets
 
 from services.notify.live import fanout
+from services.notify.live import hub as hub_module
+from services.notify.live.hub import FRAME
 from services.notify.live.session import Session, Subscription
 from shared.eventlog.entries import Entry
 from tests.live_client import Proof
@@ -81,6 +85,34 @@ async def test_a_round_is_one_write_for_each_socket() -> None:
         assert client.writes == 1
         kinds = [frame["type"] for frame in client.frames if frame["type"] != "subscribed"]
         assert kinds == ["event"] * 6 + ["mark"]
+
+
+@pytest.mark.parametrize(("sockets", "half", "at_once"), [(4, False, False), (3, False, True), (4, True, True)])
+async def test_large_rounds_leave_the_processors_a_pause_unless_half_of_the_next_is_here(
+    monkeypatch: pytest.MonkeyPatch, sockets: int, half: bool, at_once: bool
+) -> None:
+    monkeypatch.setattr(hub_module, "SLICE", 4)
+    monkeypatch.setattr(hub_module, "PAUSE", 3600)
+    stage = Stage()
+    clients = crowd(stage, ("topic:a",), sockets)
+    rounds = asyncio.create_task(stage.hub.run())
+    write(stage, "topic:a")
+    await asyncio.sleep(0)
+    if half:
+        stage.hub.load = 2 * (FRAME + len("topic:a") + len(b"{}"))
+        write(stage, "topic:a")  # the round under way has yielded, and does not bring it
+    await settled()
+    write(stage, "topic:a")
+    await settled()
+    handed = [[f["seq"] for f in client.frames if f["type"] == "event"] for client in clients]
+    assert handed == [[1, 2] if at_once else [1]] * sockets
+    rounds.cancel()
+
+
+async def settled() -> None:
+    """Whatever needs no time has happened."""
+    for _ in range(50):
+        await asyncio.sleep(0)
 
 
 async def test_what_comes_in_is_handed_out_in_its_order() -> None:
