@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.eventlog import tail as tail_module
 from shared.eventlog.gaps import Gaps
 from shared.eventlog.position import Position
 from shared.eventlog.tail import Tail
@@ -17,7 +18,10 @@ def counted(tail: Tail) -> dict[str, tuple[int, int]]:
     return {cause: (gaps.noticed[cause], gaps.repaired[cause]) for cause in gaps.noticed if gaps.noticed[cause]}
 
 
-async def test_a_gap_of_many_pages_is_one_and_repaired_with_its_last_position(rig: Rig) -> None:
+async def test_a_gap_of_many_pages_is_one_and_repaired_with_its_last_position(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail_module, "CHECK_EVERY", 30.0)  # else a busy machine's pause looks like Redis's
     async with rig.running():
         await rig.write(3000)
         await rig.settle()
