@@ -16,7 +16,7 @@ from services.notify.live.lanes import Audience
 from services.notify.live.protocol import LiveProtocol
 from services.notify.live.session import SHUT, Session, Subscription
 from shared.eventlog.entries import Entry
-from tests.notify.live.house import House, Pen, eventually
+from tests.notify.live.house import House, eventually
 from tests.notify.live.judge import Client
 from tests.notify.live.test_bounds import narrow, received
 from tests.notify.live.test_closing import raw_peer, text_frame
@@ -288,7 +288,7 @@ async def test_an_answered_ping_is_not_overtaken(house: House, peer: sockets.soc
     assert house.hub._lanes.descriptors[protocol._lane] == SHUT
 
 
-async def test_behind_tls_frames_take_the_transport_s_way(house: House, peer: sockets.socket, pen: Pen) -> None:
+async def test_behind_tls_frames_take_the_transport_s_way(house: House, peer: sockets.socket) -> None:
     protocol = await narrow(house, peer)
     await asyncio.to_thread(received, peer, protocol.written)
     protocol.descriptor = SHUT  # as handle_connect leaves it there
