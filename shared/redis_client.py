@@ -16,6 +16,7 @@ from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.connection import HiredisRespSerializer
 from redis.exceptions import ClusterDownError, ClusterError, RedisClusterException
 
 CONNECT_TIMEOUT = 1.0
@@ -36,14 +37,32 @@ def open_redis(url: str) -> "Redis":
     scheme, _, rest = url.partition("://")
     kind = scheme.partition("+")[2]
     if not kind:
-        return Redis.from_url(
+        client = Redis.from_url(
             url, socket_timeout=None, socket_connect_timeout=CONNECT_TIMEOUT, retry=Retry(NoBackoff(), 0)
         )
+        return _packing_in_c(client)
     if kind == "sentinel":
         return _behind_sentinels(scheme, rest)
     if kind == "cluster":
         return _cluster(scheme, rest)
     raise ValueError(f"an address of Redis can't start with {scheme}://")
+
+
+def _packing_in_c(client: Redis) -> Redis:
+    """Commands are packed by hiredis, as redis-py's blocking client has it done; its asyncio client joins them up in
+    Python, argument by argument, and a page of the log has 5,000. A cluster's client, which has no pool, still does."""
+    pool = client.connection_pool
+    pool.connection_class = type("PackingInC", (_PackingInC, pool.connection_class), {})
+    return client
+
+
+class _PackingInC:
+    """Mixed into a connection."""
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        """The command as it goes on the wire."""
+        packed: list[bytes] = HiredisRespSerializer().pack(*args)
+        return packed
 
 
 def _behind_sentinels(scheme: str, rest: str) -> Redis:
@@ -58,7 +77,7 @@ def _behind_sentinels(scheme: str, rest: str) -> Redis:
         socket_timeout=None,
         retry=Retry(NoBackoff(), 0),
     )
-    return cast(Redis, sentinel.master_for(path or "mymaster", redis_class=_Master))
+    return _packing_in_c(cast(Redis, sentinel.master_for(path or "mymaster", redis_class=_Master)))
 
 
 def _cluster(scheme: str, rest: str) -> Redis:
