@@ -17,7 +17,8 @@ from shared.eventlog.gaps import Cause, Gaps
 from shared.eventlog.lag import Lag
 from shared.eventlog.meeting import Meeting
 from shared.eventlog.position import Position
-from shared.eventlog.stream import CALL_TIMEOUT, UNAVAILABLE, Pairs, Reading, Stream
+from shared.eventlog.reads import PAGE, Read, reads_of
+from shared.eventlog.stream import CALL_TIMEOUT, UNAVAILABLE, Pairs, Stream
 from shared.eventlog.watch import Answer, Watch
 from shared.postgres import POSTGRES_AWAY, Pool, acquire
 from shared.telemetry import get_logger
@@ -26,12 +27,8 @@ __all__ = ["TOMBSTONE", "BehindFloor", "Entry", "EpochChanged", "Tail", "floor",
 
 log_ = get_logger(__name__)
 
-PAGE = 1_000
-"""Entries a batch at most: some 10 ms of work for whoever takes it."""
 CHECK_EVERY = 0.25
 """Seconds between two looks at Postgres's head."""
-BLOCK = 0.2
-"""Seconds that a read of an idle stream waits: less than CHECK_EVERY, so that every answer is taken up in time."""
 WHOSE_EVERY = 1.0
 """Seconds between two questions whose Redis it is, while entries stream in; each read that waits asks."""
 POSTGRES_POLL = 0.025
@@ -70,12 +67,12 @@ class Tail:
         self.pg_head = self._asked_from = self.position.seq
         self.source: Literal["redis", "postgres"] = "postgres"
         self._pool = pool
-        self._stream = None if redis is None else Stream(redis, log)
+        self._reads = None if redis is None else reads_of(redis, log)
         self._heads = Watch(self._read_head, CHECK_EVERY)
         self._redis_ends = Watch(self._read_redis_end, CHECK_EVERY)
         self._install_id: str | None = None
         self._begun, self._at_head = False, start is None
-        self._reading: asyncio.Task[Reading] | None = None
+        self._reading: Read | None = None
         self._held: Pairs = []  # read from Redis, beyond a hole
         self._lag = Lag(CHECK_EVERY)
         self._streaming = self._timed_out = False  # what the last read of Redis did
@@ -117,7 +114,7 @@ class Tail:
         if self._at_head:
             self.position = Position(*answer.value)
         self._take_head(answer)
-        if self._stream is not None:
+        if self._reads is not None:
             self._take_redis_end(await self._redis_ends.ask_now())
         self._begun = True
 
@@ -142,7 +139,7 @@ class Tail:
         if epoch != self.position.epoch:
             raise EpochChanged(epoch)
         self.pg_head, self._missed = seq, ""
-        answered = self._reading is not None and self._reading.done()  # and not taken up yet
+        answered = self._reading is not None and self._reading.task.done()  # and not taken up yet
         if self.source == "redis" and not answered and self._lag.judge(self.position.seq, seq):
             self.gaps.notice("behind", seq)
             self._leave_redis("behind")
@@ -189,17 +186,17 @@ class Tail:
     async def _read_on(self) -> Pairs:
         """What Redis shows next; nothing when it shows nothing yet, or was left. Meanwhile the heads are looked at."""
         if self._reading is None:
-            assert self._stream is not None  # noqa: S101 - we follow it
+            assert self._reads is not None  # noqa: S101 - we follow it
             self._lag.asked()
             if self._streaming and monotonic() - self._whose_at < WHOSE_EVERY:
-                return await self._read_more(self._stream)
-            self._reading = asyncio.create_task(self._stream.read(self.position, count=PAGE, block=BLOCK))
+                return await self._read_more(self._reads.stream)
+            self._reading = self._reads.join(self.position)
             self._asked_at = monotonic()
-        if not await self._heads.beside(self._reading):
+        if not await self._heads.beside(self._reading.task):
             return []
         reading, self._reading = self._reading, None
         try:
-            owner, pairs = reading.result()
+            owner, pairs = reading.task.result()
         except UNAVAILABLE as error:
             # Too long, and told so late: our own busy loop did that; the heads judge what Redis owes meanwhile.
             late = monotonic() - self._asked_at > CALL_TIMEOUT * 1.1
@@ -243,15 +240,14 @@ class Tail:
         self._stop_reading()
 
     def _stop_reading(self) -> None:
-        if self._reading is not None:
-            self._reading.add_done_callback(lambda task: task.cancelled() or task.exception())
-            self._reading.cancel()
+        if self._reads is not None and self._reading is not None:
+            self._reads.leave(self._reading)
             self._reading = None
 
     async def _read_redis_end(self) -> Position | None:
-        if self._stream is None or await self._stream.install_id() != self._install_id:
+        if self._reads is None or await self._reads.stream.install_id() != self._install_id:
             return None
-        return await self._stream.last()
+        return await self._reads.stream.last()
 
     def _take_redis_end(self, answer: Answer[Position | None]) -> None:
         end = answer.value
@@ -265,7 +261,7 @@ class Tail:
     # Postgres: slower, and complete.
 
     async def _from_postgres(self) -> list[Entry]:
-        if self._stream is not None and (answer := self._redis_ends.poll()) is not None:
+        if self._reads is not None and (answer := self._redis_ends.poll()) is not None:
             self._take_redis_end(answer)
         batch = await self._next_of_postgres(2**62)
         if not batch:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.eventlog import leadership, publisher, sequencer, tail
+from shared.eventlog import leadership, publisher, reads, sequencer, tail
 from tests.eventlog.rig import Rig
 from tests.servers import Database
 
@@ -17,7 +17,7 @@ def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "CHECK_EVERY", 0.1)
     monkeypatch.setattr(publisher, "PAUSE", (0.02, 0.1))
     monkeypatch.setattr(tail, "CHECK_EVERY", 0.05)
-    monkeypatch.setattr(tail, "BLOCK", 0.04)
+    monkeypatch.setattr(reads, "BLOCK", 0.04)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from services.embedded import Postgres, Redis
-from shared.eventlog import stream
+from shared.eventlog import reads, stream
 from shared.eventlog import tail as tails
 from shared.eventlog.entries import Entry, floor
 from shared.eventlog.installation import open_epoch
@@ -269,4 +269,4 @@ async def writes(rig: Rig) -> bool:
 
 
 def test_blocking_reads_are_shorter_than_any_call_may_take() -> None:
-    assert tails.BLOCK < stream.CALL_TIMEOUT
+    assert reads.BLOCK < tails.CHECK_EVERY < stream.CALL_TIMEOUT

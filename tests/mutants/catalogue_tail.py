@@ -3,8 +3,10 @@
 from tests.mutants.mutant import Mutant
 
 TAIL = "shared/eventlog/tail.py"
+READS = "shared/eventlog/reads.py"
 RETENTION = "shared/migrations/versions/0001_eventlog_retention.sql"
 _TAIL = "tests/eventlog/test_tail.py::"
+_READS = "tests/eventlog/test_reads.py::"
 _KEPT = "tests/eventlog/test_retention.py::"
 
 MUTANTS = [
@@ -144,5 +146,32 @@ MUTANTS = [
         "                self._redact(number, _redacted.decode(entry.payload).seq)\n",
         "                pass\n",
         ("tests/notify/live/test_following.py::test_a_redacted_entry_is_replayed_without_its_words",),
+    ),
+    Mutant(
+        "who leaves a read ends it for everybody",
+        "4",
+        "a tail that leaves a shared read of Redis takes it from nobody",
+        READS,
+        "        if not read.joined:\n",
+        "        if True:\n",
+        (f"{_READS}test_a_tail_that_leaves_takes_nobodys_read_away",),
+    ),
+    Mutant(
+        "a read that is being cancelled may be joined",
+        "4",
+        "whoever joins a read of Redis joins none that has been given up",
+        READS,
+        "            self._forget(read)  # at once: whoever joins now joins no read that is being cancelled\n",
+        "",
+        (f"{_READS}test_a_read_ends_with_the_last_who_waits_for_it",),
+    ),
+    Mutant(
+        "every tail reads Redis for itself",
+        "6",
+        "tails of a process at the same place wait for Redis in one read",
+        READS,
+        "        if read is None or read.task.done():\n",
+        "        if True:\n",
+        (f"{_READS}test_tails_at_the_same_place_wait_in_one_read",),
     ),
 ]
