@@ -13,8 +13,10 @@ from typing import Any
 
 import asyncpg
 import msgspec
-import redis.asyncio
 import uvloop
+
+from shared.eventlog.stream import WAKE_CHANNEL
+from shared.redis_client import open_redis
 
 BATCH = 10
 CONNECTIONS = 4
@@ -60,7 +62,7 @@ class Publisher:
         self._plan = plan
         self._numbers = count()
         self._free: asyncio.Queue[Any] = asyncio.Queue()
-        self._redis = redis.asyncio.Redis.from_url(plan.redis_url)
+        self._redis = open_redis(plan.redis_url)
         self._running: set[asyncio.Task[None]] = set()
         self._commits: list[float] = []
         self._sent = Sent()
@@ -109,7 +111,7 @@ class Publisher:
         self._free.put_nowait(worker)
         self._commits.append(time.time() - began)
         self._sent.events += sum(from_us <= int(one[5:21]) < until_us for one in payloads)
-        await self._redis.publish("chorus:wake", b"")
+        await self._redis.publish(WAKE_CHANNEL, b"")
 
 
 async def serve(plan: Plan) -> None:

@@ -195,8 +195,8 @@ MUTANTS = [
         "6",
         "a topic that was imported anew is reset",
         HUB,
-        "        if entry.type == RELOADED:\n            for channel",
-        '        if entry.type == "":\n            for channel',
+        "                    self._reload(channel)\n",
+        "                    pass\n",
         (f"{_FOLLOWING}test_a_reload_resets_the_topic_for_those_who_follow_it_and_for_those_who_come_back",),
     ),
     Mutant(

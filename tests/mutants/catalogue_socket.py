@@ -191,8 +191,8 @@ MUTANTS = [
         "6",
         "a revocation closes that session's sockets: 4503",
         "services/notify/live/hub.py",
-        "                    session.outlet.end(Close.REVOKED)\n",
-        "                    pass\n",
+        "                session.outlet.end(Close.REVOKED)\n",
+        "                pass\n",
         (f"{_CREDENTIALS}test_a_revocation_closes_live_sockets_of_that_session_alone",),
     ),
     Mutant(

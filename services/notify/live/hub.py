@@ -7,17 +7,16 @@ entries gather, and the next round gives each socket everything in a single writ
 import asyncio
 from collections.abc import Callable, Sequence
 
-import msgspec
-
 from services.notify.live import metrics
 from services.notify.live.codes import Close
-from services.notify.live.fanout import RELOADED, Bodies, chain, reset
+from services.notify.live.fanout import Bodies, chain, reset
 from services.notify.live.frames import Mark, encode
 from services.notify.live.lanes import Audience, Lanes, Parcel, parcels
+from services.notify.live.meaning import NOTABLE, Redacted, Reloaded, meaning
 from services.notify.live.ring import Ring
 from services.notify.live.session import Session, Subscription
 from shared.eventlog.entries import Entry
-from shared.events import MembershipChanged, SessionRevoked, decode_payload
+from shared.events import MembershipChanged, SessionRevoked
 from shared.ids import parse_id
 from shared.telemetry import get_logger
 from shared.wire import AsOf
@@ -153,7 +152,7 @@ class Hub:
         ring, channels, dirty = self.rings[number], self.channels, self._dirty
         for entry in entries:
             ring.append(entry)
-            if entry.type in _NOTABLE:
+            if entry.type in NOTABLE:
                 self._note(number, entry)
             for channel in entry.channels:
                 followed = channels.get(channel)
@@ -250,25 +249,22 @@ class Hub:
 
     def _note(self, number: int, entry: Entry) -> None:
         """What an entry means to the hub itself."""
-        if entry.type == RELOADED:
-            for channel in dict.fromkeys(entry.channels):
-                self._reload(channel)
-            return
-        try:
-            if entry.type == "log.redacted":
-                self._redact(number, _redacted.decode(entry.payload).seq)
-                return
-            event = decode_payload(entry.type, entry.payload)
-        except (ValueError, RecursionError):
-            log.error("event_undecodable", log=number, seq=entry.seq, type=entry.type)
-            return
-        if isinstance(event, SessionRevoked):
-            account_id = parse_id(event.account_id)
-            for session in list(self.members.get(account_id, ()) if account_id else ()):
-                if str(session.session_id) == event.session_id:
-                    session.outlet.end(Close.REVOKED)
-        elif isinstance(event, MembershipChanged) and self.on_membership is not None:
-            self.on_membership(event, number, entry.seq)
+        match meaning(number, entry):
+            case Reloaded():
+                for channel in dict.fromkeys(entry.channels):
+                    self._reload(channel)
+            case Redacted(seq):
+                self._redact(number, seq)
+            case SessionRevoked() as revoked:
+                self._revoke(revoked)
+            case MembershipChanged() as changed if self.on_membership is not None:
+                self.on_membership(changed, number, entry.seq)
+
+    def _revoke(self, revoked: SessionRevoked) -> None:
+        account_id = parse_id(revoked.account_id)
+        for session in list(self.members.get(account_id, ()) if account_id else ()):
+            if str(session.session_id) == revoked.session_id:
+                session.outlet.end(Close.REVOKED)
 
     def _redact(self, number: int, seq: int) -> None:
         """The words of an entry leave the ring, and what waits for the next round."""
@@ -304,11 +300,3 @@ class Hub:
                 reached()
             else:
                 self._awaiting.append((number, seq, reached))
-
-
-class _Redacted(msgspec.Struct, frozen=True):
-    seq: int
-
-
-_redacted = msgspec.json.Decoder(_Redacted)
-_NOTABLE = frozenset({RELOADED, "log.redacted", "session.revoked", "membership.changed"})
