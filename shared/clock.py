@@ -1,7 +1,7 @@
 """The one clock of a process: the wall clock that may be moved for tests, and the monotonic one that never is.
 
-CHORUS_CLOCK_OFFSET moves it, CHORUS_CLOCK_FILE again at each SIGUSR2; not what Postgres's own clock decides: an event's
-`at` and day, `numbered_at`, `moved_at`, an epoch's minutes, columns that default to now(), its timeouts. Nobody
+CHORUS_CLOCK_OFFSET moves it, CHORUS_CLOCK_FILE too, at the start and at each SIGUSR2; not what Postgres's decides: an
+event's `at` and day, `numbered_at`, `moved_at`, an epoch's minutes, columns that default to now(), timeouts. Nobody
 else in shared/ and services/ asks the system for the time, but bench and torture: they judge who has a moved clock.
 """
 
@@ -33,7 +33,14 @@ def move(seconds: float) -> None:
 
 
 def configure(offset: float, file: str) -> None:
-    """Takes the settings. With a `file` every SIGUSR2 reads the offset from it anew; call it from the main thread."""
+    """Takes the settings. With a `file` that holds another offset, that is read now, and anew at every SIGUSR2; call it
+    from the main thread."""
     move(offset)
     if file:
-        signal.signal(signal.SIGUSR2, lambda _number, _frame: move(float(Path(file).read_text(encoding="ascii"))))
+        signal.signal(signal.SIGUSR2, lambda _number, _frame: _read(Path(file)))
+        if Path(file).exists():
+            _read(Path(file))  # after that: news that came while we were starting are in it
+
+
+def _read(file: Path) -> None:
+    move(float(file.read_text(encoding="ascii")))

@@ -39,11 +39,12 @@ LIMITS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_time
 _POOLED = "pooler=transaction"
 _ATTEMPTS = 6
 _UNAVAILABLE = (
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,  # class 57: it starts, stops, or ends our session
+    asyncpg.InsufficientResourcesError,  # class 53: no more connections, memory, or disk
+    asyncpg.PostgresSystemError,  # class 58: its files can't be read or written
     asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
     asyncpg.ReadOnlySQLTransactionError,  # a standby that nobody promoted yet, a primary whose disk is full
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # a session that the server ended while a statement was being sent
@@ -61,6 +62,13 @@ POSTGRES_AWAY = (
 )
 """What a statement raises while Postgres is away or ends our session: what goes on for ever tries again after any."""
 _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_REPLACED = (
+    asyncpg.InternalServerError,  # "cache lookup failed for …", "could not open relation with OID …"
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.InvalidSchemaNameError,
+)
+"""What a statement may meet while a restore puts everything anew under it. What stays so is a broken assumption."""
 
 
 async def open_pool(
@@ -144,8 +152,9 @@ async def acquire(pool: Pool) -> AsyncIterator[Connection]:
 async def retrying(attempt: Callable[[], Awaitable[T]]) -> T:
     """What `attempt` returns, run again when Postgres rolled it back through no fault of its own.
 
-    Again: deadlocks, serialization failures, and an id that another process had just made (a primary key named
-    `…_pkey`). Anything that leaves the outcome of a commit unknown is not tried again: it becomes Busy, as does a lock
+    Again: deadlocks, serialization failures, an id that another process had just made (a primary key named `…_pkey`),
+    and what is gone because it was just replaced; these two are raised when they come every time. Anything that leaves
+    the outcome of a commit unknown is not tried again: it becomes Busy, as do an outage, a full disk, and a lock
     that was not had in `lock_timeout`.
     """
     for left in range(_ATTEMPTS - 1, -1, -1):
@@ -156,6 +165,9 @@ async def retrying(attempt: Callable[[], Awaitable[T]]) -> T:
                 raise Busy("Too many writers at this place.", retry_after=1) from None
         except asyncpg.UniqueViolationError as error:
             if not left or not (error.constraint_name or "").endswith("_pkey"):
+                raise
+        except _REPLACED:
+            if not left:
                 raise
         except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
             raise Busy("A lock was not had in time.", retry_after=1) from error

@@ -126,7 +126,9 @@ class Common(msgspec.Struct, frozen=True, kw_only=True):
     clock_offset: Annotated[
         float, described("For tests: never in production. Seconds that the wall clock of a process is off.")
     ] = 0.0
-    clock_file: Annotated[str, described("For tests: the file that holds another offset, read at SIGUSR2.")] = ""
+    clock_file: Annotated[
+        str, described("For tests: the file that holds another offset, read at the start and at SIGUSR2.")
+    ] = ""
     faults: Annotated[
         tuple[str, ...],
         described("For tests: never in production. Faults, e.g. `sequencer:numbered=kill@3`; see `shared/faults.py`."),

@@ -30,14 +30,15 @@ class Answer(NamedTuple):
 
 
 class Http:
-    """Calls one service. `statuses` counts every answer; `broken` holds what was answered with 500."""
+    """Calls one service. `statuses` counts every answer; `broken` holds what was answered with 500, by
+    the request's id."""
 
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
         self._room = asyncio.Semaphore(CONNECTIONS)
         self.statuses: Counter[int] = Counter()
-        self.broken: list[str] = []
+        self.broken: dict[str, str] = {}
 
     async def call(
         self,
@@ -68,7 +69,8 @@ class Http:
                 raise Unreached(f"{method} {path}: {error!r}") from error
         self.statuses[answer.status] += 1
         if answer.status == 500:
-            self.broken.append(f"{method} {path} {body}: {answer.body}")
+            request_id = answer.headers.get("x-request-id", f"unknown {len(self.broken)}")
+            self.broken[request_id] = f"{method} {path} {body}: {answer.body}"
         return answer
 
     async def aclose(self) -> None:

@@ -59,7 +59,9 @@ class Oracle:
         """What no process may have done, at any time."""
         wrong = list(self._generator.violations)
         for http in self._stage.http.values():
-            wrong += [f"500: {broken}" for broken in http.broken]
+            for request_id, broken in http.broken.items():
+                said = [line for service in self._stage.services for line in service.said_of(request_id)]
+                wrong.append("\n".join([f"500: {broken}", *said]))
         for service in self._stage.services:
             wrong += [f"died, and nobody killed it: {death}" for death in service.deaths]
         bounds = self.bounds()

@@ -46,7 +46,7 @@ class Service:
         self._arms = ""
         self._child: Child | None = None
         self._ordered = True
-        self.clock.write_text("0", encoding="ascii")
+        self.set_clock(0)
 
     @property
     def pid(self) -> int:
@@ -64,12 +64,19 @@ class Service:
         """Of the last process; None while it runs."""
         return None if self._child is None else self._child.exit_code
 
+    def set_clock(self, seconds: int) -> None:
+        """Its wall clock is so far off from now on, or from its start on."""
+        new = self.clock.with_suffix(".new")  # who starts meanwhile reads the one or the other, never half of it
+        new.write_text(str(seconds), encoding="ascii")
+        new.replace(self.clock)
+        self.signal(signal.SIGUSR2)
+
     def launch(self, *, arms: str = "") -> None:
         """It runs; not ready yet. `arms` are fault points for this one life. Call it from the main thread."""
         self._arms, self._ordered = arms, bool(arms)
         env = self._env | ({"CHORUS_FAULTS": arms} if arms else {})
-        env |= {"CHORUS_CLOCK_OFFSET": self.clock.read_text(encoding="ascii")}
-        # Ignored until it listens, which children inherit: news of the clock killed who was just starting (seed c1).
+        # Ignored until it listens, which children inherit: news of the clock killed who was just starting (seed c1). It
+        # reads them once more when it listens: who was told before that lived at another time for ever (seed c2).
         before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         try:
             with self.log.open("ab") as log:
@@ -161,6 +168,11 @@ class Service:
     def tail(self, size: int = 2500) -> str:
         """The end of its log."""
         return self._written()[-size:].decode(errors="replace")
+
+    def said_of(self, request_id: str) -> list[str]:
+        """The lines of its log about one request."""
+        about = request_id.encode()
+        return [line.decode(errors="replace") for line in self._written().splitlines() if about in line]
 
     def _written(self) -> bytes:
         return self.log.read_bytes() if self.log.exists() else b""

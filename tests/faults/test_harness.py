@@ -1,7 +1,6 @@
 """The harness's own parts: a proof that holds to the vectors, a plan that is its seed's, an oracle that sees."""
 
 import itertools
-import signal
 import subprocess
 import sys
 import time
@@ -61,20 +60,26 @@ def test_every_fault_has_a_name_a_family_and_a_word_on_it() -> None:
 def test_who_is_just_starting_survives_news_of_the_clock(tmp_path: Path) -> None:
     """Found by `chorus torture`, seed c1: a signal that nobody listens to yet ends a process."""
     service = Service("starting", "sequencer", {}, tmp_path, 0)
-    service.clock.write_text("3600", encoding="ascii")
     service.launch()
     try:
-        service.signal(signal.SIGUSR2)
+        service.set_clock(3600)
         environment = Path(f"/proc/{service.pid}/environ")
         while service.running and not (told := environment.read_bytes()):
             time.sleep(0.01)  # it is about to become what it will be
-        assert told.count(b"CHORUS_CLOCK_OFFSET=3600") == 1
+        assert told.count(f"CHORUS_CLOCK_FILE={service.clock}".encode()) == 1
         deadline = time.monotonic() + 30
         while service.running and time.monotonic() < deadline:
             time.sleep(0.05)
         assert service.exit_code == 2, service.tail()  # no database is named, and it lived to say so
     finally:
         service.end()
+
+
+def test_a_log_says_what_it_knows_of_one_request(tmp_path: Path) -> None:
+    service = Service("feed", "feed", {}, tmp_path, 0)
+    assert service.said_of("a1b2") == []
+    service.log.write_text('{"request_id": "a1b2", "n": 1}\n{"request_id": "ffff"}\n{"request_id": "a1b2", "n": 2}\n')
+    assert service.said_of("a1b2") == ['{"request_id": "a1b2", "n": 1}', '{"request_id": "a1b2", "n": 2}']
 
 
 def test_memory_that_a_process_takes_after_it_is_up_is_seen_and_what_it_had_before_is_not(

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from services.feed.granting import Roles
+from shared.errors import Busy
 from shared.postgres import Pool, open_pool, retrying, transaction
 from tests.feed.community import Community, made
 from tests.feed.test_turns import waiting
@@ -122,3 +123,45 @@ async def test_what_could_not_be_serialized_is_done_again_on_what_is_there_then(
     await retrying(attempt)
     assert seen == [0, 5]
     assert await pool.fetchval("select n from place where id = 1") == 6
+
+
+RAISE = "do $$ begin raise exception using errcode = '{}', message = 'as if'; end $$"
+
+
+async def test_what_was_just_replaced_is_looked_for_again(pool: Pool) -> None:
+    """A restore drops and makes everything anew while requests read: what they find gone is there a moment later."""
+    tries = 0
+
+    async def attempt() -> object:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            return await pool.fetchval("select n from public.anew")
+        if tries == 2:
+            return await pool.execute(RAISE.format("XX000"))
+        return await pool.fetchval("select n from public.place where id = 1")
+
+    assert await retrying(attempt) == 0
+    assert tries == 3
+
+
+async def test_what_stays_gone_is_a_broken_assumption(pool: Pool) -> None:
+    async def attempt() -> None:
+        await pool.fetchval("select n from public.nowhere")
+
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await retrying(attempt)
+
+
+@pytest.mark.parametrize("code", ["53100", "53200", "57P02", "57P05", "58030", "25P03", "25P04"])
+async def test_a_server_in_trouble_is_busy_and_nothing_is_tried_twice(pool: Pool, code: str) -> None:
+    tries = 0
+
+    async def attempt() -> None:
+        nonlocal tries
+        tries += 1
+        await pool.execute(RAISE.format(code))
+
+    with pytest.raises(Busy):
+        await retrying(attempt)
+    assert tries == 1

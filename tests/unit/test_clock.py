@@ -72,13 +72,17 @@ def test_credentials_end_by_the_clock_of_the_process() -> None:
     assert auth.verify("s" * 32, later, kinds=("access",)).account_id == 1
 
 
-def test_a_running_process_takes_another_offset_from_its_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("from_the_start", [False, True], ids=["no-file-yet", "a-file"])
+def test_a_process_takes_another_offset_from_its_file(tmp_path: Path, from_the_start: bool) -> None:
+    """Also one that was there when it began: of news that came before it listened it would hear nothing (seed c2)."""
     file = tmp_path / "offset"
-    file.write_text(str(-HOUR))
-    command = [sys.executable, "-c", _TELL, str(HOUR), str(file)]
+    if from_the_start:
+        file.write_text(str(HOUR))
+    command = [sys.executable, "-c", _TELL, str(0 if from_the_start else HOUR), str(file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         assert away(process.stdout.readline()) == HOUR
+        file.write_text(str(-HOUR))
         process.send_signal(signal.SIGUSR2)
         assert away(process.stdout.readline()) == -HOUR
     assert process.returncode == 0

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import signal
 import time
 from functools import partial
 from typing import Any
@@ -43,8 +42,7 @@ class ClockMoved(Fault):
         """Every process says that it lives at that time."""
         services = self.scene.stage.services
         for service in services:
-            service.clock.write_text(str(seconds), encoding="ascii")
-            service.signal(signal.SIGUSR2)
+            service.set_clock(seconds)
         for service in services:
             await until(partial(self._lives_at, service, seconds), f"{service.name} is {seconds:+d} s off")
         self.told.append(f"{', '.join(service.name for service in services)} were {seconds:+d} s off")
