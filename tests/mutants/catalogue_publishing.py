@@ -62,7 +62,7 @@ MUTANTS = [
         "refill with a time of its own",
         "4",
         "a position, once numbered, means the same bytes for ever",
-        "shared/migrations/versions/0001_eventlog.sql",
+        "shared/migrations/versions/0011_reading.sql",
         "e.type, eventlog.wire_time(e.at)",
         "e.type, eventlog.wire_time(clock_timestamp())",
         (_REFILLED,),
