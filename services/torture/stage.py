@@ -219,7 +219,7 @@ class Stage:
 
     async def metric(self, service: Service, name: str) -> float:
         """What that process says at /metrics, over all labels. Raises Unreached, and KeyError when it has none."""
-        answer = await self.doors_of_metrics[service.name].call("GET", "/metrics")
+        answer = await self.doors_of_metrics[service.name].look("/metrics")
         if f"# TYPE {name} " not in answer.body:
             raise KeyError(name)
         said = [line.rpartition(" ")[2] for line in answer.body.splitlines() if re.match(rf"{name}[ {{]", line)]

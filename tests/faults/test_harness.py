@@ -1,5 +1,6 @@
 """The harness's own parts: a proof that holds to the vectors, a plan that is its seed's, an oracle that sees."""
 
+import asyncio
 import itertools
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from services.torture import memory, plan
 from services.torture.chain import Chain
 from services.torture.faults import ALL
+from services.torture.http import Http, Unreached
 from services.torture.ledger import Heads, Row, by_channel, judge
 from services.torture.lives import Life
 from services.torture.memory import Growth, Weight
@@ -80,6 +82,30 @@ def test_a_log_says_what_it_knows_of_one_request(tmp_path: Path) -> None:
     assert service.said_of("a1b2") == []
     service.log.write_text('{"request_id": "a1b2", "n": 1}\n{"request_id": "ffff"}\n{"request_id": "a1b2", "n": 2}\n')
     assert service.said_of("a1b2") == ['{"request_id": "a1b2", "n": 1}', '{"request_id": "a1b2", "n": 2}']
+
+
+async def test_a_kept_connection_that_closes_as_it_is_used_is_no_outage() -> None:
+    """Found by `chorus torture`, seed long-2: a burst was not injected, for the server had hung up on `/metrics`."""
+    requests = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        for answered in (True, False):
+            await reader.readuntil(b"\r\n\r\n")
+            requests += 1
+            if answered:
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        http = Http(*server.sockets[0].getsockname())
+        assert (await http.look("/metrics")).body == "ok"
+        assert (await http.look("/metrics")).body == "ok"
+        assert requests == 3
+        server.close()
+        await http.aclose()
+        with pytest.raises(Unreached):
+            await http.look("/metrics")
 
 
 def test_memory_that_a_process_takes_after_it_is_up_is_seen_and_what_it_had_before_is_not(
