@@ -67,6 +67,7 @@ _REPLACED = (
     asyncpg.UndefinedTableError,
     asyncpg.UndefinedFunctionError,
     asyncpg.InvalidSchemaNameError,
+    asyncpg.InvalidCachedStatementError,  # prepared for what it replaced; asyncpg has forgotten it by now
 )
 """What a statement may meet while a restore puts everything anew under it. What stays so is a broken assumption."""
 

@@ -154,9 +154,12 @@ class Tail:
         self._take_head(answer)
 
     async def _postgres_away(self, error: Exception | None) -> None:
-        if isinstance(error, LookupError | asyncpg.SyntaxOrAccessError) or not isinstance(error, POSTGRES_AWAY):
+        if isinstance(error, LookupError) or not isinstance(error, POSTGRES_AWAY):
             raise error or AssertionError("neither a value nor an error")
-        if self._missed != (missed := type(error).__name__):  # once, not at each of four tries a second
+        again = self._missed == (missed := type(error).__name__)
+        if again and isinstance(error, asyncpg.SyntaxOrAccessError):  # once, a restore may be replacing the table
+            raise error
+        if not again:  # told once, not at each of four tries a second
             log_.warning("tail_without_postgres", log=self.log, error=repr(error))
             self._missed = missed
         await asyncio.sleep(PAUSE)

@@ -148,6 +148,24 @@ async def test_what_was_just_replaced_is_looked_for_again(pool: Pool) -> None:
     assert tries == 3
 
 
+async def test_a_statement_that_was_prepared_for_another_table_is_prepared_anew(database: Database, pool: Pool) -> None:
+    """In a transaction asyncpg can't do that by itself. A restore gives every type another number, too."""
+    tries = 0
+
+    async def attempt() -> int:
+        nonlocal tries
+        tries += 1
+        async with transaction(one) as connection:
+            return len(await connection.fetchrow("select * from public.place where id = 1"))
+
+    one = await open_pool(database.url_direct, application_name="one", max_size=1)
+    assert await retrying(attempt) == 2
+    await pool.execute("alter table public.place add column m int")
+    assert await retrying(attempt) == 3
+    assert tries == 3
+    await one.close()
+
+
 async def test_what_stays_gone_is_a_broken_assumption(pool: Pool) -> None:
     async def attempt() -> None:
         await pool.fetchval("select n from public.nowhere")

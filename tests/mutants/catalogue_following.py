@@ -9,6 +9,7 @@ _OUTBOX = "tests/eventlog/test_outbox.py::"
 _PUBLISHED = "tests/eventlog/test_publishing.py::"
 _EPOCHS = "tests/eventlog/test_epochs.py::"
 _LAG = "tests/eventlog/test_lag.py::"
+_STAYS_AWAY = "tests/eventlog/test_tail.py::test_what_a_restore_is_just_replacing_ends_a_tail_only_when_it_stays_away"
 
 MUTANTS = [
     Mutant(
@@ -185,6 +186,24 @@ MUTANTS = [
         " and end.seq >= self.pg_head:\n",
         ":\n",
         ("tests/eventlog/test_tail_and_redis.py::test_a_redis_that_is_still_behind_is_not_gone_back_to",),
+    ),
+    Mutant(
+        "a table that is being replaced ends a tail",
+        "4",
+        "a restore beneath a tail ends it by its epoch, not by a table that is just being replaced",
+        TAIL,
+        "        again = self._missed == (missed := type(error).__name__)\n",
+        "        again = bool(missed := type(error).__name__)\n",
+        (_STAYS_AWAY,),
+    ),
+    Mutant(
+        "a table that is gone is waited for",
+        "4",
+        "what Postgres lacks for good is a broken assumption, and ends the process",
+        TAIL,
+        "            raise error\n        if not again:",
+        "            pass\n        if not again:",
+        (_STAYS_AWAY,),
     ),
     Mutant(
         "a type of another release is an error",
