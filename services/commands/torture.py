@@ -13,7 +13,9 @@ from services.outcome import DONE, FAILED
 @click.option("--faults", default="", help="Names of faults, comma separated; all when left out. `list` names them.")
 @click.option("--clients", default=200, show_default=True, type=click.IntRange(1, 5000), help="WebSocket clients.")
 @click.option("--rate", default=30.0, show_default=True, type=click.FloatRange(1, 2000), help="Writes a second.")
-@click.option("--keep", is_flag=True, help="Leave the scratch folder, with every log, where it is.")
+@click.option(
+    "--keep", is_flag=True, help="Leave the scratch folder where it is; its logs stay when something is wrong."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(minutes: float, seed: str | None, faults: str, clients: int, rate: float, keep: bool, as_json: bool) -> int:
     """Torture servers of its own, on free ports; nothing that runs is touched.

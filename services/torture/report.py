@@ -38,6 +38,8 @@ class Report(msgspec.Struct, kw_only=True):
     """Since the process was up."""
     may_grow_mb: dict[str, float] = {}
     latency_ms: dict[str, float] = {}
+    kept: str = ""
+    """The folder with what every service and server said: left when something is wrong, or when asked for."""
 
     @property
     def families(self) -> dict[str, int]:
@@ -72,6 +74,8 @@ def in_words(report: Report) -> str:
         lines += ["", f"{len(report.wrong)} WRONG:", *(f"- {line}" for line in report.wrong[:50])]
     else:
         lines += ["", "Nothing was lost, nothing came twice, everything that was injected fired."]
+    if report.kept:
+        lines += ["", f"What services and servers said is in {report.kept}"]
     return "\n".join(lines)
 
 

@@ -72,7 +72,8 @@ async def torture(options: Options, say: Say) -> Report:
         report.seconds = time.monotonic() - began
         report.memory_mb = {name: seen.peak for name, (_, seen) in stage.memory().items()}
         report.grown_mb = {name: seen.grown for name, (_, seen) in stage.memory().items()}
-        await stage.stop()
+        await stage.stop(keep_logs=bool(report.wrong))
+        report.kept = str(stage.folder) if stage.folder.exists() else ""
     return report
 
 

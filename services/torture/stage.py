@@ -1,20 +1,17 @@
 """The stage: Postgres and Redis of our own, the processes of Chorus on free ports, and the proxies between them.
 
 Redis is reached through two proxies, one for the publishing side and one for the reading side, so that either can lose
-it alone. Everything lives in one folder, which is removed at the end.
+it alone. Everything lives in one folder, which is cleared at the end.
 """
 
 import asyncio
 import os
 import re
 import secrets
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -23,6 +20,7 @@ from redis.asyncio import Redis as RedisClient
 
 from services.bench.stack import free_port
 from services.embedded import Engine, Postgres, Redis
+from services.torture import scratch
 from services.torture.http import Http
 from services.torture.memory import Growth
 from services.torture.process import Service
@@ -53,9 +51,7 @@ class Stage:
     """`start` … `stop`. Servers may be killed and replaced; services are watched, and started again when they die."""
 
     def __init__(self, *, sequencers: int, logs: int, keep: bool, engine: Engine | None = None) -> None:
-        # Not /tmp, which is often memory: a data folder is copied here, and logs grow for hours.
-        self.folder = Path(tempfile.mkdtemp(prefix="chorus-torture-", dir="/var/tmp"))
-        self.folder.chmod(0o711)  # the servers' account passes through
+        self.folder = scratch.make()
         self.logs = logs
         self._keep = keep
         # Processes die here, machines don't: without fsync a kill loses nothing that was written.
@@ -123,8 +119,8 @@ class Stage:
         await self.all_ready()
         self._watching = asyncio.create_task(self._watch())
 
-    async def stop(self) -> None:
-        """Nothing runs; nothing is left on disk unless it is kept. Twice is safe."""
+    async def stop(self, *, keep_logs: bool = False) -> None:
+        """Nothing runs; nothing is left on disk but what is kept. Twice is safe."""
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
@@ -140,7 +136,7 @@ class Stage:
         for server in self._pair:
             await asyncio.to_thread(server.stop, 3)
         if not self._keep:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            await asyncio.to_thread(scratch.clear, self.folder, keep_logs=keep_logs)
 
     async def all_ready(self, command: str | None = None) -> None:
         """Every service, or those of that command, runs and is ready. Raises TimeoutError."""

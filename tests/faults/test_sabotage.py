@@ -1,11 +1,13 @@
 """A whole run in which what the oracle is given is broken behind its back: it ends with what was broken."""
 
 import asyncio
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.torture import oracle
+from services.torture import oracle, scratch
 from services.torture.client import Client
 from services.torture.generator import TOPICS
 from services.torture.run import Options, torture
@@ -110,3 +112,6 @@ async def test_what_is_broken_behind_the_oracle_s_back_is_what_the_run_ends_with
     lacking = [account for account in evidence["notification-lost"][4:] if f"inbox of {account} lacks" in said]
     assert lacking, said
     assert f"inbox:{lacking[0]}, read from the log's beginning: only held" in said
+    kept = Path(report.kept)
+    assert set(os.listdir(kept)) >= {"feed.log", "sequencer-1.log", "notify-1.log", "pg.log"}
+    scratch.clear(kept, keep_logs=False)
