@@ -109,6 +109,8 @@ def _event(event: "Traced", log: "Log", member: str | None) -> list[str]:
         lines.append(f"  passed by  {', '.join(event.passed)}")
     if event.waiting:
         lines.append(f"  waits for  {', '.join(event.waiting)}")
+    if event.newer is not None:
+        lines.append(f"  newer      counts at {event.newer}: what had both in one round was written those alone")
     if event.dead_letter is not None:
         lines.append(f"  DEAD LETTER since {_at(event.dead_letter.parked_at)}: {event.dead_letter.error}")
     if event.member is not None:

@@ -63,6 +63,19 @@ def test_positions_say_whether_an_event_went_to_a_socket(
     assert socket.why
 
 
+@pytest.mark.parametrize(
+    ("through", "newer", "superseded"), [(60, 55, True), (60, 60, True), (54, 55, False), (60, None, False)]
+)
+def test_newer_counts_may_have_gone_in_place_of_older_ones_where_both_were_written(
+    through: int, newer: int | None, superseded: bool
+) -> None:
+    seen = Seen(session="s", opened_at=THEN, epoch=7, followed=[followed(None, 40, through)])
+    told = testimony.Testimony(installation="i", process="p", since=THEN, sockets=1, seen=[seen])
+    [socket] = sockets_of([told], PLACE, THEN, newer=newer)
+    assert socket.reached == "delivered"
+    assert ("newer counts" in socket.why) == superseded
+
+
 def test_a_close_is_told_with_its_name() -> None:
     assert closing(4000) == "4000 (drain)"
     assert closing(4999) == "4999"

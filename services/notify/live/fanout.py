@@ -22,10 +22,10 @@ class _Entity(msgspec.Struct, frozen=True):
 _entity = msgspec.json.Decoder(_Entity)
 
 
-def counted(entry: Entry) -> tuple[str, str | None] | None:
+def counted(payload: bytes) -> tuple[str, str | None] | None:
     """Whose counts a `counts.changed` gives; None when that can't be read."""
     try:
-        found = _entity.decode(entry.payload)
+        found = _entity.decode(payload)
     except (ValueError, RecursionError):
         return None
     return (found.post_id, found.comment_id)
@@ -36,7 +36,7 @@ def superseded(entries: Iterable[Entry]) -> set[int]:
     latest: dict[tuple[str, str | None], int] = {}
     gone: set[int] = set()
     for entry in entries:
-        if entry.type == COUNTS and (entity := counted(entry)) is not None:
+        if entry.type == COUNTS and (entity := counted(entry.payload)) is not None:
             if entity in latest:
                 gone.add(latest[entity])
             latest[entity] = entry.seq

@@ -153,6 +153,8 @@ class Traced(Answer, frozen=True, kw_only=True):
     """Consumers that are past it."""
     waiting: list[str]
     """Consumers that have yet to come to it."""
+    newer: str | None
+    """Of counts, the position of the next ones of the same entity: what had both at once was sent those alone."""
     dead_letter: Letter | None
     member: ForMember | None
     crowds: list[Crowd] | None = None

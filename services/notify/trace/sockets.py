@@ -22,10 +22,17 @@ class _Verdict(NamedTuple):
     start: int | None = None
 
 
-def sockets_of(testimonies: Sequence[Testimony], place: Place, numbered_at: datetime) -> list[Socket]:
-    """Every socket that was told of, as this event concerns it; first those that were open then, the newest first."""
+def sockets_of(
+    testimonies: Sequence[Testimony], place: Place, numbered_at: datetime, *, newer: int | None = None
+) -> list[Socket]:
+    """Every socket that was told of, as this event concerns it; first those that were open then, the newest first.
+
+    `newer` is the position of counts that may have been written in its place.
+    """
     found = [
-        _socket(testimony.process, seen, place, numbered_at) for testimony in testimonies for seen in testimony.seen
+        _socket(testimony.process, seen, place, numbered_at, newer)
+        for testimony in testimonies
+        for seen in testimony.seen
     ]
     return sorted(found, key=lambda each: (each.open_then, each.closed_at is None, each.opened_at), reverse=True)
 
@@ -42,7 +49,7 @@ def crowds_of(testimonies: Sequence[Testimony], number: int, place: Place) -> li
     return [sums[name] for name in place.channels if name in sums]
 
 
-def _socket(process: str, seen: Seen, place: Place, numbered_at: datetime) -> Socket:
+def _socket(process: str, seen: Seen, place: Place, numbered_at: datetime, newer: int | None) -> Socket:
     verdict = _verdict(seen, place)
 
     def position(seq: int | None) -> str | None:
@@ -50,6 +57,7 @@ def _socket(process: str, seen: Seen, place: Place, numbered_at: datetime) -> So
 
     followed = verdict.followed
     through = followed.through[place.log] if followed is not None and followed.through is not None else None
+    superseded = verdict.reached == "delivered" and through is not None and newer is not None and newer <= through
     return Socket(
         session=seen.session,
         process=process,
@@ -58,7 +66,7 @@ def _socket(process: str, seen: Seen, place: Place, numbered_at: datetime) -> So
         code=seen.code,
         open_then=seen.opened_at <= numbered_at and (seen.closed_at is None or numbered_at <= seen.closed_at),
         reached=verdict.reached,
-        why=verdict.why,
+        why=f"{verdict.why}, or the newer counts at {newer} in its place" if superseded else verdict.why,
         by=None if followed is None else followed.name,
         since=position(verdict.since),
         start=position(verdict.start),

@@ -24,6 +24,7 @@ from services.notify.trace.answer import (
     Traced,
 )
 from services.notify.trace.asking import Asked, ask
+from services.notify.trace.newer import newer_counts
 from services.notify.trace.reasons import (
     CONSUMER,
     Known,
@@ -62,11 +63,19 @@ async def trace(connection: Connection, redis_url: str, number: int, handle: str
     heads = {row["log"]: row for row in await rows_of(asked.logs(connection))}
     parked = await _parked(connection, rows)
     seen = await _as_member(connection, member["id"], rows, consumers, parked) if member else {}
+    newer = await newer_counts(connection, asked, rows)
     streams = Streams(redis_url)
     try:
         logs = {log: await _log(streams, head) for log, head in heads.items()}
         events = [
-            _traced(row, await _in_stream(streams, row, logs[row["log"]]), consumers, parked, seen.get(row["id"]))
+            _traced(
+                row,
+                await _in_stream(streams, row, logs[row["log"]]),
+                consumers,
+                parked=parked,
+                newer=newer.get(row["id"]),
+                member=seen.get(row["id"]),
+            )
             for row in rows
         ]
     finally:
@@ -108,7 +117,8 @@ def _as_seen(event: Traced, answers: Asked, number: int, place: Place) -> Traced
     if event.member is None:
         return msgspec.structs.replace(event, crowds=crowds_of(answers.testimonies, number, place))
     assert event.numbered_at is not None  # noqa: S101 - it has a place
-    sockets = sockets_of(answers.testimonies, place, event.numbered_at)
+    newer = int(event.newer.partition("-")[2]) if event.newer is not None else None
+    sockets = sockets_of(answers.testimonies, place, event.numbered_at, newer=newer)
     return msgspec.structs.replace(event, member=msgspec.structs.replace(event.member, sockets=sockets))
 
 
@@ -230,7 +240,15 @@ def _channels(row: Any, account: int, joined: Collection[str]) -> list[Channel]:
     return found
 
 
-def _traced(row: Any, stream: InStream, consumers: Sequence[Any], parked: Letters, member: ForMember | None) -> Traced:
+def _traced(
+    row: Any,
+    stream: InStream,
+    consumers: Sequence[Any],
+    *,
+    parked: Letters,
+    newer: int | None,
+    member: ForMember | None,
+) -> Traced:
     followers = [each for each in consumers if each["log"] == row["log"]]
     passed = [each["name"] for each in followers if row["seq"] is not None and each["seq"] >= row["seq"]]
     return Traced(
@@ -245,6 +263,7 @@ def _traced(row: Any, stream: InStream, consumers: Sequence[Any], parked: Letter
         stream=stream,
         passed=passed,
         waiting=[each["name"] for each in followers if each["name"] not in passed],
+        newer=None if newer is None else f"{row['epoch']}-{newer}",
         dead_letter=parked.get((row["log"], row["seq"])),
         member=member,
     )

@@ -112,6 +112,26 @@ async def test_a_parked_event_shows_its_error(community: Community, notifier: No
     assert event.member.inbox.told == "dead letter"
 
 
+async def test_counts_name_the_newer_ones_that_may_have_gone_in_their_place(
+    community: Community, notifier: Notifier, pool: Pool
+) -> None:
+    post = await community.post(await community.member("ann"))
+    whose = ['"comment_id":null', '"comment_id":"5"', '"comment_id":null', '"comment_id":null', '"comment_id":"51"']
+    for about in whose:
+        payload = f'{{"post_id":"{post.id}",{about},"counts":{{}}}}'.encode()
+        await community.append_raw(post.id, "counts.changed", payload)
+    await community.append_raw(post.id, "counts.changed", f'{{"post_id":"{post.id}",no JSON}}'.encode())
+    await catch_up(notifier, community, pool)
+    found = (await traced(pool, post.id)).events
+    counts = [event for event in found if event.type == "counts.changed"]
+    first, of_5, second, third, of_51, garbled = (event.position for event in counts)
+    expected = {first: second, of_5: None, second: third, third: None, of_51: None, garbled: None}
+    assert {event.position: event.newer for event in counts} == expected
+    for event in counts:
+        assert (await traced(pool, event.event)).events[0].newer == expected[event.position]
+    assert [event.newer for event in found if event.type == "post.created"] == [None]
+
+
 async def test_what_is_parked_is_replayed_by_a_command_and_what_fails_again_stays(
     community: Community, notifier: Notifier, pool: Pool, database: Database
 ) -> None:
