@@ -29,7 +29,7 @@ def raise_open_files() -> str | None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft >= WANTED_FILES:
         return None
-    return f"The open-file limit stays at {soft} (hard {hard}): rows that want more sockets are measured with fewer."
+    return f"The open-file limit stays at {soft} (hard {hard}): what wants more sockets has fewer."
 
 
 def open_files() -> int:

@@ -25,6 +25,8 @@ STEADY = 0.5
 """Seconds live before the next cut counts as a first one."""
 SILENCE = 6.0
 """Seconds of silence after which it asks, and as many again after which the connection is taken for dead."""
+NOTICED = "dead connections noticed"
+"""What the book counts these as."""
 NARROW, WIDE = 4096, 1 << 20
 """Bytes that the kernel of a reader who stopped may hold for it, and of one who reads on."""
 PATIENCE = 15.0
@@ -150,7 +152,7 @@ class Line:
                 return
             silent = now - self._heard if self.reading.is_set() else 0
             if silent > 2 * SILENCE:
-                self._book.counts["dead connections noticed"] += 1
+                self._book.counts[NOTICED] += 1
                 socket.transport.abort()
                 return
             if silent > SILENCE and now > asked + SILENCE:

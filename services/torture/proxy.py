@@ -1,7 +1,7 @@
 """A TCP proxy in user space: cuts, black holes, delays and trickles, for each direction apart.
 
-It runs in the harness's loop and needs no rights. What it can't do (lost packets, reordered ones, a window that the
-kernel itself closes) is listed in README.md beside this file.
+It runs in the harness's loop and needs no rights. What it can't do (packets lost, or reordered) is listed in README.md
+beside this file.
 """
 
 import asyncio

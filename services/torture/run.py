@@ -10,7 +10,7 @@ from functools import partial
 from statistics import quantiles
 from typing import NamedTuple
 
-from services.bench.machine import open_files
+from services.bench.machine import open_files, raise_open_files
 from services.torture import plan
 from services.torture.book import Book
 from services.torture.client import Client
@@ -56,6 +56,8 @@ class Options(NamedTuple):
 
 async def torture(options: Options, say: Say) -> Report:
     """Runs it, cleans up, and says what was found. Raises EngineUnavailable."""
+    if (too_few := raise_open_files()) is not None:
+        say(too_few)
     rng = random.Random(options.seed)  # noqa: S311
     logs, sequencers = rng.choice((1, 1, 2)), 2
     report = Report(seed=options.seed, logs=logs, sequencers=sequencers, clients=options.clients)

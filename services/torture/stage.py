@@ -213,13 +213,14 @@ class Stage:
             raise AssertionError(f"chorus {arguments[0]} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return done.stdout
 
-    async def metric(self, service: Service, name: str) -> float:
-        """What that process says at /metrics, over all labels. Raises Unreached, and KeyError when it has none."""
+    async def metric(self, service: Service, name: str, label: str = "") -> float:
+        """What that process says at /metrics, over all labels or those with `label`. Raises Unreached, and KeyError
+        when it has none of that name."""
         answer = await self.doors_of_metrics[service.name].look("/metrics")
         if f"# TYPE {name} " not in answer.body:
             raise KeyError(name)
-        said = [line.rpartition(" ")[2] for line in answer.body.splitlines() if re.match(rf"{name}[ {{]", line)]
-        return sum(map(float, said))
+        lines = [line for line in answer.body.splitlines() if re.match(rf"{name}[ {{]", line) and label in line]
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
 
     def memory(self) -> dict[str, tuple[str, Growth]]:
         """Each process's role and what it was seen with."""

@@ -5,12 +5,14 @@ import time
 
 from services.torture.burst import Comer
 from services.torture.client import Client
+from services.torture.line import NOTICED
 from services.torture.scene import Fault, until
 from services.torture.stage import DRAIN
 
 SOCKETS = frozenset({"sockets"})
 FELL_BEHIND = "chorus_live_fell_behind_total"
 HISTORY = "chorus_live_history_entries_total"
+CLOSES = "chorus_live_closes_total"
 CROWD = 4
 """Sockets that are sent away together from which on one can tell whether they go one after the other."""
 OPENING = 100
@@ -76,11 +78,14 @@ class StoppedReading(Fault):
 class HalfOpen(Fault):
     """A connection that nothing comes through, in one direction or both, and that nobody closes."""
 
-    name, family, touches = "half-open", "sockets", SOCKETS
+    name, family, touches = "half-open", "sockets", frozenset({"sockets", "notify"})
     hold = (1.0, 4.0)
+    long_hold = 20.0
+    """Longer than either end takes to notice."""
 
     async def inject(self) -> None:
         """See Fault."""
+        self.since, self.ended = time.monotonic(), await self._given_up()
         self.door = self.rng.choice(self.scene.stage.doors)
         self.ways = self.rng.choice(
             ([self.door.there], [self.door.back], [self.door.there, self.door.back]),
@@ -91,14 +96,29 @@ class HalfOpen(Fault):
 
     async def heal(self) -> None:
         """See Fault. The connections are reset: nothing else would tell that the way is free again."""
+        long = time.monotonic() - self.since >= self.long_hold
 
         async def felt() -> bool:
             return sum(way.held for way in self.ways) > self.before
 
+        async def noticed() -> bool:
+            return not long or await self._given_up() > self.ended
+
         await until(felt, "something was held back")
+        await until(noticed, "one end gives the other up")
         held = sum(way.held for way in self.ways) - self.before
+        given_up = await self._given_up() - self.ended
         self.door.heal()
-        self.evidence = f"{self.door.name}: {held} pieces held back; {self.door.cut()} connections reset afterwards"
+        self.evidence = (
+            f"{self.door.name}: {held} pieces held back; {given_up:.0f} connections given up,"
+            f" {self.door.cut()} reset afterwards"
+        )
+
+    async def _given_up(self) -> float:
+        """Connections that either end took for dead so far."""
+        stage = self.scene.stage
+        closed = [await stage.metric(service, CLOSES, 'code="4003"') for service in stage.notifies]
+        return sum(closed) + self.scene.book.counts[NOTICED]
 
 
 class Trickle(Fault):
