@@ -162,6 +162,20 @@ async def test_a_hundred_and_twenty_eight_subscriptions_and_not_one_more(house: 
         await client.until(lambda: client.latest["type"] == "subscribed")
 
 
+async def test_home_counts_as_one_however_many_topics_were_joined(house: House, pen: Pen) -> None:
+    account, session = await pen.member()
+    for n in range(130):
+        await pen.membership(account, f"t{n}", joined=True)
+    async with LiveClient(house.url, token(account, session)) as client:
+        await client.send({"type": "subscribe", "id": 70, "channels": [{"channel": "home"}]})
+        await client.until(lambda: client.latest["type"] == "subscribed")
+        assert len(client.latest["channels"]) == 130
+        channels = [{"channel": f"post:{n}"} for n in range(1, 128)]
+        await client.send({"type": "subscribe", "id": 71, "channels": channels})
+        await client.until(lambda: sum(f["type"] == "subscribed" for f in client.frames) == 128)
+        assert not [f for f in client.frames if f["type"] == "error"]
+
+
 async def test_a_slow_reader_catches_up_by_itself_and_hears_no_mark_meanwhile(database: Database, pen: Pen) -> None:
     async with house_of(database, write_buffer=16_384) as house, LiveClient(house.url) as client:
         topic = await client.subscribe("topic:a")

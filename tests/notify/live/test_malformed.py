@@ -1,5 +1,6 @@
 """Nonsense on a real socket: an `error` that names the fault, then the session goes on; or 4501. Never a crash."""
 
+import asyncio
 import os
 
 import httpx
@@ -48,7 +49,8 @@ async def test_a_message_in_many_fragments_is_one_message(house: House) -> None:
     async with raw(house) as socket:
         await greeted(socket)
         await socket.send(iter(['{"type":', '"pi', 'ng","id":', "9}"]))
-        assert msgspec.json.decode(await socket.recv()) == {"type": "pong", "id": 9}
+        async with asyncio.timeout(10):
+            assert msgspec.json.decode(await socket.recv()) == {"type": "pong", "id": 9}
 
 
 async def test_an_http_request_to_the_socket_s_address_is_told_what_it_is_not(house: House) -> None:
