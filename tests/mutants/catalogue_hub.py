@@ -16,6 +16,24 @@ _COUNTS = f"{_FOLLOWING}test_superseded_counts_are_left_out_and_the_chain_stays_
 
 MUTANTS = [
     Mutant(
+        "the past is read however long it is",
+        "1.5",
+        "memory is bounded: what is read for whoever comes back has no more words than its ring may take",
+        "services/notify/live/history.py",
+        "            if weight > ring.spare or ring.floor - 1 != last:\n",
+        "            if ring.floor - 1 != last:\n",
+        (f"{_RECOVERING}test_a_past_of_too_many_words_is_reset_too_old",),
+    ),
+    Mutant(
+        "a ring that is held takes everything",
+        "1.5",
+        "memory is bounded: a ring that is extended has a bound too",
+        "services/notify/live/ring.py",
+        "        most = 2 * self.most if self._held else self.most\n",
+        "        most = 2**62 if self._held else self.most\n",
+        ("tests/notify/live/test_ring.py::test_what_is_held_may_be_twice_as_long_and_leaves_when_it_is_released",),
+    ),
+    Mutant(
         "hub joined after an await",
         "6",
         "joining the hub and reading the ring's end happen without an await between",

@@ -19,7 +19,8 @@ log = get_logger(__name__)
 
 EXTENSION = 20_000
 """Entries below a ring that Postgres is asked for: 0.1 s of reading. Older than that, fetching anew is cheaper."""
-PAGE = 2_000
+PAGE = 500
+"""Entries that are read at once: the longest stories make that 80 MB."""
 KEEP = 60.0
 """Seconds that an extended ring stays so: those who come back together find it."""
 ATTEMPTS = 5
@@ -43,7 +44,7 @@ class History:
     def reach(self, number: int) -> int:
         """See Past."""
         ring = self._hub.rings[number]
-        return max(ring.end - ring.capacity - EXTENSION, 0)
+        return max(ring.end - ring.capacity - EXTENSION, ring.floor - 1 - EXTENSION, 0)
 
     def extend(self, number: int, after: int, done: Done) -> None:
         """See Past."""
@@ -115,17 +116,22 @@ class History:
                 done(after + 1 >= ring.floor)
 
     async def _older(self, ring: Ring, after: int) -> list[Entry]:
-        """Entries after `after` up to the ring's floor; fewer from below when retention took some."""
+        """Entries after `after` up to the ring's floor; fewer from below when retention took some, and none when they
+        have more bytes than the ring may take, or it has let go of what they would end at."""
         last = ring.floor - 1
         older: list[Entry] = []
+        weight = 0
         while after < last:
             page = await read_range(self._pool, ring.log, after + 1, last, PAGE)
             if not page:
                 return []
             if page[0].seq != after + 1:
-                older = []  # below this is gone
+                older, weight = [], 0  # below this is gone
             older += page
+            weight += sum(len(entry.payload) for entry in page)
             after = page[-1].seq
+            if weight > ring.spare or ring.floor - 1 != last:
+                return []
         return older
 
     def _keep(self, ring: Ring) -> None:

@@ -27,7 +27,7 @@ def tombstone(entry: Entry) -> Entry:
 
 class Ring:
     """Entries `floor` … `end`; empty, `floor` is `end + 1`. It may hold a fiftieth more than `capacity`, and has fewer
-    entries when their payloads are more than `most` bytes.
+    entries when their payloads are more than `most` bytes, or twice that while it is held.
 
     `redactions` counts the entries, here or not, that lost their words: what was made of entries before is void then.
     """
@@ -79,8 +79,12 @@ class Ring:
                 found.append(entry.seq)
         if len(self._entries) > self.capacity + self._extension + self._slack:
             self._cut(self.end - self.capacity - self._extension + 1)
-        if self._weight > self.most and not self._held:
-            self._lighten()
+        self._lighten()
+
+    @property
+    def spare(self) -> int:
+        """Bytes of payload that may be prepended: what is read for whoever comes back is bounded, too."""
+        return 2 * self.most - self._weight
 
     def prepend(self, older: Sequence[Entry]) -> None:
         """The ring begins with `older`, which ends right below its floor; `release` lets them go again."""
@@ -103,7 +107,7 @@ class Ring:
         self.hold()
 
     def hold(self, room: int = 0) -> None:
-        """Nothing that is here now is cut off, nor `room` more that may be prepended, until `release`."""
+        """What is here now and `room` more that may be prepended are not too many entries, until `release`."""
         self._held = True
         self._extension = max(self._extension, len(self._entries) - self.capacity + room, 0)
 
@@ -113,8 +117,7 @@ class Ring:
         self._held = False
         self._redacted.clear()
         self._cut(self.end - self.capacity + 1)
-        if self._weight > self.most:
-            self._lighten()
+        self._lighten()
 
     def entry(self, seq: int) -> Entry:
         """The entry at a position between `floor` and `end`."""
@@ -159,9 +162,12 @@ class Ring:
         return len(self._index)
 
     def _lighten(self) -> None:
-        """The oldest go, all that are too much and a fiftieth more, but never the newest."""
+        """Of too many bytes the oldest go, and a fiftieth more, but never the newest."""
+        most = 2 * self.most if self._held else self.most
+        if self._weight <= most:
+            return
         floor, weight = self.floor, self._weight
-        while weight > self.most - self.most // 50 and floor < self.end:
+        while weight > most - most // 50 and floor < self.end:
             weight -= len(self.entry(floor).payload)
             floor += 1
         self._cut(floor)

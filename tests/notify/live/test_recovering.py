@@ -1,12 +1,15 @@
 """Coming back: what was missed comes from the ring, from below it, or as a reset; all of it or none."""
 
 import asyncio
+from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
 
 from services.notify.live import history, metrics
+from services.notify.live import ring as rings
 from services.notify.live.ring import LEAST_SLACK
+from shared.eventlog.entries import Entry, read_range
 from tests.live_client import LiveClient
 from tests.notify.live.house import House, Pen, cursor, house_of, numbers
 from tests.servers import Database
@@ -73,6 +76,52 @@ async def test_older_than_a_ring_can_be_extended_is_reset_too_old(
         page["seq"] = [260]
         topic = await client.subscribe("topic:a", page)
         assert numbers(topic.events) == list(range(261, 401))
+
+
+@pytest.fixture
+def small_rings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rings may hold 200,000 bytes of words, and twice that while they are extended."""
+    monkeypatch.setattr(rings, "LEAST", 200_000)
+    monkeypatch.setattr(rings, "EACH", 1)
+
+
+@pytest.mark.usefixtures("small_rings")
+async def test_a_past_of_too_many_words_is_reset_too_old(database: Database, pen: Pen) -> None:
+    page = cursor(await pen.cursor())
+    await pen.write_many(600, ["topic:a"], size=1_000)
+    async with house_of(database) as house, LiveClient(house.url) as client:
+        ring = house.hub.rings[0]
+        assert ring.floor > 400
+        topic = await client.subscribe("topic:a", page)
+        assert topic.resets == ["too_old"]
+        assert ring.floor > 400
+        page["seq"] = [300]
+        topic = await client.subscribe("topic:a", page)
+        assert numbers(topic.events) == list(range(301, 601))
+        assert ring.floor == 301
+        assert ring.spare >= 0
+
+
+@pytest.mark.usefixtures("small_rings")
+async def test_a_past_from_which_the_ring_has_moved_on_is_reset_too_old(
+    database: Database, pen: Pen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = cursor(await pen.cursor())
+    await pen.write_many(300, ["topic:a"], size=1_000)
+    async with house_of(database) as house, LiveClient(house.url) as client:
+
+        async def late(*asked: Any) -> list[Entry]:
+            found = await read_range(*asked)
+            await pen.write_many(600, ["topic:b"], size=1_000)
+            await house.reached(900)
+            return found
+
+        monkeypatch.setattr(history, "read_range", late)
+        page["seq"] = [50]
+        topic = await client.subscribe("topic:a", page)
+        assert topic.resets == ["too_old"]
+        assert house.hub.rings[0].spare >= 0
+        assert not house.fatal
 
 
 async def test_what_retention_took_is_reset_too_old(database: Database, pen: Pen) -> None:

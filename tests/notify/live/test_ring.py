@@ -105,11 +105,15 @@ def test_long_words_push_out_old_ones_before_the_entries_are_too_many() -> None:
     assert ring.floor == 101
 
 
-def test_what_is_held_stays_however_long_its_words_and_leaves_when_it_is_released() -> None:
-    ring = Ring(0, 1_000, 5, most=300)
+def test_what_is_held_may_be_twice_as_long_and_leaves_when_it_is_released() -> None:
+    ring = Ring(0, 1_000, 5, most=700)
     ring.append(entry(6)._replace(payload=b"x" * 200))
+    assert ring.spare == 1_200
     ring.prepend([entry(seq)._replace(payload=b"x" * 200) for seq in range(1, 6)])
     ring.append(entry(7)._replace(payload=b"x" * 200))
-    assert (ring.floor, ring.end) == (1, 7)
+    assert (ring.floor, ring.end, ring.spare) == (1, 7, 0)
+    for seq in range(8, 100):
+        ring.append(entry(seq)._replace(payload=b"x" * 200))
+        assert ring.spare >= 0
     ring.release()
-    assert (ring.floor, ring.end) == (7, 7)
+    assert (ring.floor, ring.end) == (97, 99)
