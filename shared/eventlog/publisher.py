@@ -105,7 +105,9 @@ class Publisher:
             now = await standing(self._pool, self.log)
         if now.epoch != self._epoch:
             self._pages.clear()
-        self._epoch, self._head = now.epoch, now.head
+        # numbered() may have told of more while Postgres was asked; within an epoch the head only grows.
+        self._head = now.head if now.epoch != self._epoch else max(now.head, self._head)
+        self._epoch = now.epoch
         await self._take_place(last, max(now.floor - 1, now.head - self._stream.max_length, 0))
         await reached("sequencer:attached", self.log)
         await self._erase_redacted()

@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
+from shared.eventlog import publisher
 from shared.eventlog.entries import read_rows
-from shared.eventlog.installation import ForeignRedis
+from shared.eventlog.installation import ForeignRedis, Standing, standing
 from shared.eventlog.position import Position
 from shared.eventlog.stream import Fenced, Gap
+from shared.postgres import Pool
 from tests.eventlog.rig import Rig, until
 
 pytestmark = pytest.mark.both_redis
@@ -74,6 +76,36 @@ async def test_what_is_committed_comes_into_the_stream(any_rig: Rig) -> None:
         await any_rig.settle()
     await any_rig.check()
     assert sum([len(await any_rig.streamed(log)) for log in range(any_rig.logs)]) == 90
+
+
+async def test_what_is_numbered_during_a_comparison_is_published_at_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "CHECK_EVERY", 3600.0)  # the next comparison would find it
+    publishing = publisher.Publisher(0, pool=rig.pool, redis=rig.redis)
+    numberer, epoch = await rig.numberer(), await rig.epoch()
+    task = asyncio.create_task(publishing.run())
+    await until(lambda: has_published(publishing, 0))
+    asked = asyncio.Event()
+
+    async def late(pool: Pool, log: int) -> Standing:
+        before = await standing(pool, log)
+        await rig.write(1)
+        publishing.numbered(epoch, await numberer.fetch("SELECT * FROM eventlog.number(0::smallint, $1, 10)", epoch))
+        asked.set()
+        return before
+
+    monkeypatch.setattr(publisher, "standing", late)
+    publishing.compare_soon()
+    await asked.wait()
+    await until(lambda: has_published(publishing, 1), timeout=10)
+    task.cancel()
+    await asyncio.wait([task])
+    await rig.check()
+
+
+async def has_published(publishing: publisher.Publisher, seq: int) -> bool:
+    return publishing.published == seq
 
 
 async def test_a_flushed_redis_is_refilled_with_the_same_ids_and_bytes(any_rig: Rig) -> None:

@@ -49,6 +49,15 @@ MUTANTS = [
         (f"{_PUBLISHED}test_an_older_epoch_is_fenced",),
     ),
     Mutant(
+        "a comparison forgets what was numbered during it",
+        "4",
+        "what is numbered is published at once, also during a comparison",
+        "shared/eventlog/publisher.py",
+        "now.head if now.epoch != self._epoch else max(now.head, self._head)\n",
+        "now.head\n",
+        (f"{_PUBLISHED}test_what_is_numbered_during_a_comparison_is_published_at_once",),
+    ),
+    Mutant(
         "refill skipped after a flush",
         "1.4",
         "a flushed Redis is refilled",
