@@ -6,6 +6,7 @@ show them. Every call raises RedisError, OSError or TimeoutError within CALL_TIM
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -163,11 +164,14 @@ def _name(owner: bytes | None) -> str | None:
 def _read(position: bytes, fields: dict[bytes, bytes]) -> tuple[Position, Entry | None]:
     at = Position.parse(position)
     try:
+        when = fields[b"a"].decode()
+        if datetime.fromisoformat(when).tzinfo is None:
+            raise ValueError(when)
         return at, Entry(
             at.seq,
             int(fields[b"i"]),
             fields[b"t"].decode(),
-            fields[b"a"].decode(),
+            when,
             lines(fields[b"c"].decode()),
             fields[b"p"],
         )

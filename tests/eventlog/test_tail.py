@@ -150,7 +150,11 @@ async def test_a_redis_of_somebody_else_is_not_read(rig: Rig) -> None:
         await rig.write(2)
         await rig.settle()
     await rig.redis.set(rig.stream().install_key, "somebody else")
-    await rig.redis.xadd(rig.stream().key, {"i": 1, "t": "lie", "a": "", "c": "", "p": "{}"}, f"{await rig.epoch()}-3")
+    await rig.redis.xadd(
+        rig.stream().key,
+        {"i": 1, "t": "lie", "a": "2026-11-28T12:00:00.000Z", "c": "", "p": "{}"},
+        f"{await rig.epoch()}-3",
+    )
     tail = rig.tail(start=Position(await rig.epoch(), 0))
     dense(await take(tail, 2), 1, 2)
     assert tail.source == "postgres"

@@ -16,10 +16,13 @@ from tests.eventlog.rig import PATIENCE, Hold, Rig, take, until
 
 pytestmark = pytest.mark.both_redis
 
+AT = "2026-11-28T12:00:00.000Z"
 MALFORMED: dict[str, dict[str, Any]] = {
-    "no-payload": {"i": 3, "t": "x", "a": "", "c": ""},
-    "no-number": {"i": "three", "t": "x", "a": "", "c": "", "p": "{}"},
-    "no-text": {"i": 3, "t": b"\xff", "a": "", "c": "", "p": "{}"},
+    "no-payload": {"i": 3, "t": "x", "a": AT, "c": ""},
+    "no-number": {"i": "three", "t": "x", "a": AT, "c": "", "p": "{}"},
+    "no-text": {"i": 3, "t": b"\xff", "a": AT, "c": "", "p": "{}"},
+    "no-time": {"i": 3, "t": "x", "a": "yesterday", "c": "", "p": "{}"},
+    "time-of-no-zone": {"i": 3, "t": "x", "a": "2026-11-28T12:00:00.000", "c": "", "p": "{}"},
     "nothing-of-ours": {"hello": "world"},
 }
 
@@ -103,7 +106,7 @@ async def test_a_redis_that_turns_into_somebody_elses_is_not_believed(rig: Rig) 
     reading = asyncio.create_task(take(tail, 1))
     await until(lambda: waits_for_redis(rig))
     async with rig.redis.pipeline(transaction=True) as at_once:
-        lie = {"i": 1, "t": "lie", "a": "", "c": "", "p": "{}"}
+        lie = {"i": 1, "t": "lie", "a": AT, "c": "", "p": "{}"}
         at_once.set(rig.stream().install_key, "somebody else").xadd(
             rig.stream().key, lie, f"{first.epoch}-{first.seq + 1}"
         )

@@ -4,6 +4,7 @@ reach it from the hub. Everything but hello and renew is answered without an awa
 
 import asyncio
 
+from services.notify.identity import Known
 from services.notify.live import metrics
 from services.notify.live.codes import (
     EXPIRING_NOTICE,
@@ -121,9 +122,9 @@ class Connection:
             principal = credentials.read(hello.token)
             session.signed_in(principal)
             hub.expect(session)  # before asking: a revocation is either in the answer or heard of
-            await credentials.check(principal)
+            known = await credentials.check(principal)
             self._check_epoch()
-            expires_in = self._expires_in(principal)
+            expires_in = self._expires_in(principal, known)
             self._expire_in(expires_in)
         welcome = Welcome(
             session=session.id,
@@ -171,24 +172,26 @@ class Connection:
             principal = credentials.read(request.token)
             if principal.account_id != session.account_id:
                 raise Refused("another_member", "These credentials are another member's.", request.id)
-            before, session.session_id = session.session_id, principal.session_id
+            session.renewed(principal)
             try:
-                await credentials.check(principal)
+                known = await credentials.check(principal)
             except Ended:
-                session.session_id = before
+                session.not_renewed()
                 raise
         except Ended as ended:
             if ended.code is not Close.BAD_CREDENTIALS:
                 raise
             raise Refused("bad_credentials", "The credentials are not valid or have ended.", request.id) from None
-        expires_in = self._expires_in(principal)
+        expires_in = self._expires_in(principal, known)
         self._expire_in(expires_in)
         self.protocol.tell(encode(Renewed(id=request.id, expires_in=expires_in)))
 
-    def _expires_in(self, principal: Principal) -> float:
-        if principal.kind == "ticket":
-            return self._timing.ticket
-        return max(0.0, round((principal.expires_at - clock.now()).total_seconds(), 1))
+    def _expires_in(self, principal: Principal, known: Known) -> float:
+        """A ticket is short and opens a session for longer; nothing outlives the session that it is of: who signs out
+        everywhere ends those that still last."""
+        end = known.expires_at if principal.kind == "ticket" else min(principal.expires_at, known.expires_at)
+        lasts = max(0.0, round((end - clock.now()).total_seconds(), 1))
+        return min(lasts, self._timing.ticket) if principal.kind == "ticket" else lasts
 
     def _expire_in(self, seconds: float) -> None:
         if self._expiry is not None:

@@ -38,8 +38,8 @@ class Credentials:
         except NotSignedIn:
             raise Ended(Close.BAD_CREDENTIALS) from None
 
-    async def check(self, principal: Principal) -> None:
-        """Returns when the session stands. Raises Ended: 4503 revoked, 4500 over or unknown, 4005 no answer."""
+    async def check(self, principal: Principal) -> Known:
+        """The session, which stands. Raises Ended: 4503 revoked, 4500 over or unknown, 4005 no answer."""
         future = self._asked.get(principal.session_id)
         if future is None:
             future = self._asked[principal.session_id] = asyncio.get_running_loop().create_future()
@@ -51,6 +51,7 @@ class Credentials:
         found = standing(principal, known, clock.now())
         if found != "stands":
             raise Ended(Close.REVOKED if found == "revoked" else Close.BAD_CREDENTIALS)
+        return known[principal.session_id]
 
     async def close(self) -> None:
         """Stops asking. Safe twice."""

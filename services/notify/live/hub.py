@@ -263,7 +263,7 @@ class Hub:
     def _revoke(self, revoked: SessionRevoked) -> None:
         account_id = parse_id(revoked.account_id)
         for session in list(self.members.get(account_id, ()) if account_id else ()):
-            if str(session.session_id) == revoked.session_id:
+            if session.ends_with(revoked.session_id):
                 session.outlet.end(Close.REVOKED)
 
     def _redact(self, number: int, seq: int) -> None:

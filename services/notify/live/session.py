@@ -120,6 +120,7 @@ class Session:
     __slots__ = (
         "__weakref__",
         "_bad",
+        "_before",
         "_refilled",
         "_tokens",
         "account_id",
@@ -149,6 +150,7 @@ class Session:
         self.followed = 0
         self.account_id: int | None = None
         self.session_id: int | None = None
+        self._before: int | None = None
         self.subscriptions: dict[str, Subscription] = {}
         self.left: tuple[Left, ...] = ()
         self.behind: list[int] | None = None
@@ -212,6 +214,22 @@ class Session:
         """From now on the session is this member's."""
         self.account_id = principal.account_id
         self.session_id = principal.session_id
+
+    def renewed(self, principal: Principal) -> None:
+        """From now on it is of that session of its member's, unless it turns out to be `not_renewed`."""
+        self._before, self.session_id = self.session_id, principal.session_id
+
+    def not_renewed(self) -> None:
+        """It is of the session again that it was of. Raises Ended (4503) when that one was revoked meanwhile."""
+        self.session_id = self._before
+        if self.session_id is None:
+            raise Ended(Close.REVOKED)
+
+    def ends_with(self, session_id: str) -> bool:
+        """Whether it ends when that session of its member's is revoked, as it just was."""
+        if str(self._before) == session_id:
+            self._before = None
+        return str(self.session_id) == session_id
 
     def _take_token(self, now: float) -> None:
         self._tokens = min(MESSAGE_BURST, self._tokens + (now - self._refilled) * MESSAGES_PER_SECOND)

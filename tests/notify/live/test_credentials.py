@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import httpx
 import msgspec
+import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection
 
@@ -96,23 +97,61 @@ async def test_a_bad_renewal_is_an_error_and_the_session_goes_on(house: House, p
         assert msgspec.json.decode(await socket.recv())["type"] == "pong"
 
 
+@pytest.mark.parametrize("kind", ["ticket", "access"])
+async def test_a_socket_ends_with_its_session_however_long_its_token_lasts(house: House, pen: Pen, kind: str) -> None:
+    account, _ = await pen.member()
+    short = await pen.session(account, "1.5 seconds")
+    async with raw(house) as socket:
+        welcome = await greeted(socket, token=token(account, short, kind=kind, ttl=100))
+        assert 0 < welcome["expires_in"] <= 1.5
+        assert msgspec.json.decode(await socket.recv())["type"] == "expiring"
+        assert await code_of(socket) == 4001
+
+
+@pytest.mark.parametrize(("lasts", "renewed"), [("-1 hour", False), ("1 day", True)])
+async def test_a_revocation_while_a_renewal_is_looked_at_ends_who_is_not_renewed(
+    database: Database, house: House, pen: Pen, lasts: str, renewed: bool
+) -> None:
+    account, session = await pen.member()
+    other = await pen.session(account, lasts)
+    async with raw(house) as socket:
+        await greeted(socket, token=token(account, session))
+        async with no_answer_about_sessions(database) as answer:
+            await socket.send(msgspec.json.encode({"type": "renew", "id": 5, "token": token(account, other)}).decode())
+            await eventually(lambda: {each.session_id for each in house.hub.members[account]} == {other})
+            payload = {"account_id": str(account), "session_id": str(session)}
+            await pen.write("session.revoked", [f"inbox:{account}"], payload)
+            await house.reached(1)
+            await answer()
+            if renewed:
+                assert msgspec.json.decode(await socket.recv())["type"] == "renewed"
+            else:
+                assert await code_of(socket) == 4503
+
+
+@asynccontextmanager
+async def no_answer_about_sessions(database: Database) -> AsyncIterator[Callable[[], Awaitable[object]]]:
+    """Postgres keeps whoever asks about sessions waiting, until what this gives is called."""
+    blocker = await asyncpg.connect(database.url_direct)
+    hold = blocker.transaction()
+    await hold.start()
+    await blocker.execute("lock table feed.session in access exclusive mode")
+    try:
+        yield hold.rollback
+    finally:
+        await blocker.close()
+
+
 @asynccontextmanager
 async def unanswered(
     database: Database, house: House, pen: Pen
 ) -> AsyncIterator[tuple[ClientConnection, Callable[[], Awaitable[object]], int, int]]:
     """A socket whose hello waits for Postgres; what lets Postgres answer; its account and its session."""
     account, session = await pen.member()
-    blocker = await asyncpg.connect(database.url_direct)
-    hold = blocker.transaction()
-    await hold.start()
-    await blocker.execute("lock table feed.session in access exclusive mode")
-    try:
-        async with raw(house) as socket:
-            await socket.send(msgspec.json.encode({"type": "hello", "token": token(account, session)}).decode())
-            await eventually(lambda: account in house.hub.members)
-            yield socket, hold.rollback, account, session
-    finally:
-        await blocker.close()
+    async with no_answer_about_sessions(database) as answer, raw(house) as socket:
+        await socket.send(msgspec.json.encode({"type": "hello", "token": token(account, session)}).decode())
+        await eventually(lambda: account in house.hub.members)
+        yield socket, answer, account, session
 
 
 async def test_no_mark_goes_ahead_of_the_welcome(database: Database, house: House, pen: Pen) -> None:
