@@ -16,6 +16,15 @@ _COUNTS = f"{_FOLLOWING}test_superseded_counts_are_left_out_and_the_chain_stays_
 
 MUTANTS = [
     Mutant(
+        "removed words leave with a reload",
+        "4",
+        "redaction takes the words from what waits for the next round, also before a reset",
+        HUB,
+        "            each.redact(number, left)\n",
+        "            pass\n",
+        (f"{_HUB}test_words_that_are_removed_after_a_reload_and_before_the_round_are_not_written",),
+    ),
+    Mutant(
         "the past is read however long it is",
         "1.5",
         "memory is bounded: what is read for whoever comes back has no more words than its ring may take",

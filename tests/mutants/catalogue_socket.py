@@ -16,6 +16,24 @@ _EPOCHS = "tests/notify/live/test_recovering.py::test_a_since_ahead_of_postgres_
 
 MUTANTS = [
     Mutant(
+        "a renewal that fails goes back to what was revoked",
+        "6",
+        "a revocation is heard while a renewal is looked at",
+        "services/notify/live/session.py",
+        "            self._before = None\n        return",
+        "            pass\n        return",
+        (f"{_CREDENTIALS}test_a_revocation_while_a_renewal_is_looked_at_ends_who_is_not_renewed",),
+    ),
+    Mutant(
+        "a ticket outlives its session",
+        "6",
+        "a socket ends with its session, however long its ticket would last",
+        CONNECTION,
+        'return min(lasts, self._timing.ticket) if principal.kind == "ticket" else lasts',
+        'return self._timing.ticket if principal.kind == "ticket" else lasts',
+        (f"{_CREDENTIALS}test_a_socket_ends_with_its_session_however_long_its_token_lasts",),
+    ),
+    Mutant(
         "a full write buffer is written to",
         "1.5",
         "memory is bounded: no more waits for one socket than its write buffer",

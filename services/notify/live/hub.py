@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from services.notify.live import metrics
 from services.notify.live.codes import Close
 from services.notify.live.fanout import Bodies, chain, reset
+from services.notify.live.followed import Followed, Leaving, Piece
 from services.notify.live.frames import Mark, encode
 from services.notify.live.lanes import Audience, Lanes, Parcel, parcels
 from services.notify.live.meaning import NOTABLE, Redacted, Reloaded, meaning
@@ -32,17 +33,6 @@ FRAME = 192
 """Bytes of an event frame beside channel and payload, at most about."""
 
 
-class Followed:
-    """A channel with subscribers. `last` per log: its last position, or the log's when following began."""
-
-    __slots__ = ("last", "queues", "sessions")
-
-    def __init__(self, last: list[int]) -> None:
-        self.sessions = Audience()
-        self.last = last
-        self.queues: dict[int, list[Entry]] = {}
-
-
 class Hub:
     """All live sessions of one epoch. `on_membership(event, log, seq)` hears of topics joined and left,
     `on_behind(session)` of a session that fell behind. `load`: bytes that one round is to bring one session at most."""
@@ -57,7 +47,7 @@ class Hub:
         self.on_membership: Callable[[MembershipChanged, int, int], None] | None = None
         self.on_behind: Callable[[Session], None] | None = None
         self._dirty: dict[str, Followed] = {}
-        self._leaving: list[tuple[Session, bytes]] = []
+        self._leaving: list[Leaving] = []
         self._handed = self.position()
         self._marked = self.position()
         self._marks_due = False
@@ -200,10 +190,12 @@ class Hub:
         before = self._handed
         self._lanes.recycle()
         leaving, self._leaving = self._leaving, []
+        blocks = [b"".join(self._encode(each.channel, each.pieces, Bodies())) for each in leaving]
         gathered = self._gather()
         oldest, self._oldest = self._oldest, ""
-        for session, frames in leaving:
-            session.outlet.tell(frames)
+        for each, block in zip(leaving, blocks, strict=True):
+            for session, resets in each.resets:
+                session.outlet.tell(block + resets)
         for first in range(0, len(gathered), SLICE):
             for session in self._lanes.hand(gathered[first : first + SLICE]):
                 session.behind = list(before)
@@ -223,7 +215,7 @@ class Hub:
         self._roomy.set()
         blocks: list[tuple[Audience, bytes]] = []
         for channel, followed in dirty.items():
-            if frames := self._encode(channel, followed, bodies):
+            if frames := self._encode(channel, followed.taken(), bodies):
                 blocks.append((followed.sessions, b"".join(frames)))
                 metrics.sent(len(frames) * len(followed.sessions))
         self._handed = self.position()
@@ -231,14 +223,12 @@ class Hub:
             blocks.append((self.sessions, self._marks()))
         return parcels(blocks)
 
-    def _encode(self, channel: str, followed: Followed, bodies: Bodies) -> list[bytes]:
+    def _encode(self, channel: str, pieces: Sequence[Piece], bodies: Bodies) -> list[bytes]:
         frames: list[bytes] = []
-        for number, entries in followed.queues.items():
-            frames += chain(channel, number, followed.last[number], entries, bodies)
-            followed.last[number] = entries[-1].seq
+        for number, prev, entries in pieces:
+            frames += chain(channel, number, prev, entries, bodies)
             if not self._oldest or entries[0].at < self._oldest:
                 self._oldest = entries[0].at
-        followed.queues = {}
         return frames
 
     def _marks(self) -> bytes:
@@ -271,18 +261,19 @@ class Hub:
         if (left := self.rings[number].redact(seq)) is None:
             return
         for channel in left.channels:
-            if (followed := self.channels.get(channel)) is not None and (queue := followed.queues.get(number)):
-                followed.queues[number] = [left if entry.seq == seq else entry for entry in queue]
+            if (followed := self.channels.get(channel)) is not None:
+                followed.redact(number, left)
+        for each in self._leaving:
+            each.redact(number, left)
 
     def _reload(self, channel: str) -> None:
         """Those who follow the channel get what came before, then a `reset`; who is behind meets it catching up."""
         followed = self.channels.get(channel)
         if followed is None:
             return
-        block = b"".join(self._encode(channel, followed, Bodies()))
-        for session in [each for each in followed.sessions if each.behind is None]:
-            resets = self.reload(session, channel)
-            self._leaving.append((session, block + resets))
+        pieces = followed.taken()
+        sessions = [each for each in followed.sessions if each.behind is None]
+        self._leaving.append(Leaving(channel, pieces, [(each, self.reload(each, channel)) for each in sessions]))
         self._dirty.pop(channel, None)
 
     def reload(self, session: Session, channel: str) -> bytes:

@@ -11,8 +11,9 @@ import msgspec
 import pytest
 
 from services.notify.live import metrics
+from services.notify.live.followed import Followed
 from services.notify.live.follower import parts
-from services.notify.live.hub import Followed, Hub
+from services.notify.live.hub import Hub
 from services.notify.live.protocol import LiveProtocol
 from services.notify.live.ring import Ring
 from shared.eventlog.entries import Entry

@@ -217,6 +217,20 @@ async def test_words_that_are_removed_before_the_round_are_not_written() -> None
     assert told == [(1, "x"), (2, "redacted"), (3, "x")]
 
 
+async def test_words_that_are_removed_after_a_reload_and_before_the_round_are_not_written() -> None:
+    stage = Stage()
+    stage.subscribe(Subscription("topic:a", 1, None))
+    stage.write("x", "topic:a", 3)
+    at = "2026-11-23T00:00:00.000Z"
+    stage.truth[0].append(Entry(4, 4, "topic.reloaded", at, ("topic:a",), b'{"slug":"a"}'))
+    stage.truth[0].append(Entry(5, 5, "log.redacted", at, (), b'{"seq":2}'))
+    stage.hub.take(0, stage.truth[0][3:])
+    await stage.hub.round()
+    told = [(f["seq"], f["event"]["type"]) for f in stage.client.frames if f["type"] == "event"]
+    assert told == [(1, "x"), (2, "redacted"), (3, "x")]
+    assert [f["reason"] for f in stage.client.frames if f["type"] == "reset"] == ["reloaded"]
+
+
 async def test_a_revocation_finds_the_session_by_its_member() -> None:
     stage = Stage()
     expires = datetime(2030, 1, 1, tzinfo=UTC)
