@@ -59,6 +59,9 @@ MAX_SUBSCRIPTIONS = 128
 MESSAGES_PER_SECOND = 20
 MESSAGE_BURST = 40
 """A page that opens asks for everything at once; two seconds' worth is free before the rate counts."""
+FRAMES_PER_SECOND = 100
+"""Frames that are no message: pings, pongs, and the parts of one beyond its first."""
+FRAME_BURST = 1_000
 BAD_FRAMES_PER_MINUTE = 5
 HELLO_TIMEOUT = 5.0
 STALL_TIMEOUT = 15.0

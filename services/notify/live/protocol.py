@@ -16,11 +16,15 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 
 from services.notify.live import metrics
-from services.notify.live.codes import CLOSE_TIMEOUT, Close
+from services.notify.live.codes import CLOSE_TIMEOUT, FRAME_BURST, FRAMES_PER_SECOND, Close
 from services.notify.live.session import SHUT
 from shared import clock
 
 EXTENSION = "chorus.live"
+PARSED = 4_096
+"""Bytes that are parsed before it is asked whether to go on: the transport hands over up to 256 KB, 40,000 frames."""
+PARTS = 1_000
+"""Parts that a message may come in: empty ones add nothing to its size."""
 _AT_ONCE = struct.pack("ii", 1, 0)
 
 
@@ -42,6 +46,9 @@ class LiveProtocol(WebSocketsSansIOProtocol):
     on_resume: Callable[[], None] | None = None
     _descriptors = array("i", [SHUT])
     _lane = 0
+    _deaf = False
+    _frames = float(FRAME_BURST)
+    _counted = 0.0
 
     def handle_connect(self, event: Request) -> None:
         """Puts this object into the scope, beside uvicorn's own extensions."""
@@ -177,7 +184,9 @@ class LiveProtocol(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol. After our close only the peer's answer matters: the rest is read and dropped."""
         self.heard = clock.monotonic()
-        super().data_received(data)
+        for first in range(0, len(data), PARSED):
+            if not self._deaf:
+                super().data_received(data[first : first + PARSED])
 
     def handle_parser_exception(self) -> None:
         """What came in is no WebSocket traffic, or too large."""
@@ -188,9 +197,33 @@ class LiveProtocol(WebSocketsSansIOProtocol):
     def handle_ping(self) -> None:
         """Answers a ping, unless the peer does not read: RFC 6455 lets the answer to the latest stand for all."""
         output = self.conn.data_to_send()
-        if not self.paused:
+        if self._may_come() and not self.paused and not self._closed():
             self._shut()
             self.transport.write(b"".join(output))
+
+    def handle_pong(self, event: Frame) -> None:
+        """A sign of life, which `data_received` has noted."""
+        self._may_come()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Another part of a message."""
+        if len(self.frames) >= PARTS:
+            self._refuse(Close.BAD_FRAMES)
+        elif self._may_come():
+            super().handle_cont(event)
+
+    def _may_come(self) -> bool:
+        """Whether another frame that is no message is bearable."""
+        self._frames = min(FRAME_BURST, self._frames + (self.heard - self._counted) * FRAMES_PER_SECOND) - 1
+        self._counted = self.heard
+        if self._frames < 0:
+            self._refuse(Close.FLOOD)
+        return not self._deaf
+
+    def _refuse(self, code: Close) -> None:
+        """The peer is closed and heard no more: what it goes on sending would cost as much as before."""
+        self._deaf = True
+        self.end(code)
 
     def handle_close(self, event: Frame) -> None:
         """The peer's close, which is answered; nothing may come behind that."""

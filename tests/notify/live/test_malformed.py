@@ -7,7 +7,9 @@ import httpx
 import msgspec
 import pytest
 import websockets
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from tests.live_client import LiveClient
 from tests.notify.live.house import House
 from tests.notify.live.test_closing import code_of, greeted, raw
 from tests.notify.live.test_frames import MALFORMED
@@ -51,6 +53,47 @@ async def test_a_message_in_many_fragments_is_one_message(house: House) -> None:
         await socket.send(iter(['{"type":', '"pi', 'ng","id":', "9}"]))
         async with asyncio.timeout(10):
             assert msgspec.json.decode(await socket.recv()) == {"type": "pong", "id": 9}
+
+
+@pytest.mark.parametrize(
+    ("flood", "code"),
+    [
+        (b"\x89\x80\0\0\0\0" * 50_000, 4007),
+        (b"\x8a\x80\0\0\0\0" * 50_000, 4007),
+        ((b"\x01\x80\0\0\0\0" + b"\0\x80\0\0\0\0" * 500 + b"\x80\x80\0\0\0\0") * 100, 4007),
+        (b"\x01\x80\0\0\0\0" + b"\0\x80\0\0\0\0" * 50_000, 4501),
+    ],
+    ids=["pings", "pongs", "parts of messages", "a message in too many parts"],
+)
+async def test_frames_that_are_no_message_are_bounded_too(
+    house: House, flood: bytes, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = 0
+    parse = WebSocketsSansIOProtocol.data_received
+
+    def counting(self: WebSocketsSansIOProtocol, data: bytes) -> None:
+        nonlocal parsed
+        parsed += len(data)
+        parse(self, data)
+
+    async with raw(house) as socket:
+        await greeted(socket)
+        monkeypatch.setattr(WebSocketsSansIOProtocol, "data_received", counting)
+        socket.transport.write(flood)
+        assert await code_of(socket) == code
+    assert parsed < 20_000, "what a flood brings is parsed to its end"
+    async with LiveClient(house.url) as client:
+        await client.subscribe("topic:a")
+
+
+async def test_a_few_pings_and_parts_are_nothing_special(house: House) -> None:
+    async with raw(house) as socket:
+        await greeted(socket)
+        for n in range(30):
+            await socket.send(iter(['{"type":"ping",', *[" "] * 20, f'"id":{n}}}']))
+            await (await socket.ping())
+            assert msgspec.json.decode(await socket.recv()) == {"type": "pong", "id": n}
+            await asyncio.sleep(0.05)
 
 
 async def test_an_http_request_to_the_socket_s_address_is_told_what_it_is_not(house: House) -> None:
