@@ -100,6 +100,8 @@ class Client:
                 code = await self.line.once((Unreached,))
                 if code in (4001, 4500) and self.member is not None:
                     await self.member.sign_in(self.member.token)
+                elif code == 4502 and self.proxied:  # its hello was held back on the way; a page would be loaded again
+                    self.book.counts["hellos held back"] += 1
                 elif code is not None and 4500 <= code < 5000:
                     self.book.wrong.append(f"{self.name} was closed with {code}")
 
