@@ -11,8 +11,8 @@ MUTANTS = [
         "6",
         "pings, pongs and parts of messages are a flood, too: 4007",
         PROTOCOL,
-        "        if self._frames < 0:\n",
-        "        if self._frames < -(10**9):\n",
+        "        if not self._bearable.take(self.heard):\n",
+        "        if not self._bearable.take(self.heard) and False:\n",
         (_BOUNDED,),
     ),
     Mutant(

@@ -189,9 +189,9 @@ class Connection:
     def _expires_in(self, principal: Principal, known: Known) -> float:
         """A ticket is short and opens a session for longer; nothing outlives the session that it is of: who signs out
         everywhere ends those that still last."""
-        end = known.expires_at if principal.kind == "ticket" else min(principal.expires_at, known.expires_at)
-        lasts = max(0.0, round((end - clock.now()).total_seconds(), 1))
-        return min(lasts, self._timing.ticket) if principal.kind == "ticket" else lasts
+        now = clock.now()
+        lasts = self._timing.ticket if principal.kind == "ticket" else (principal.expires_at - now).total_seconds()
+        return max(0.0, round(min(lasts, (known.expires_at - now).total_seconds()), 1))
 
     def _expire_in(self, seconds: float) -> None:
         if self._expiry is not None:

@@ -16,6 +16,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 
 from services.notify.live import metrics
+from services.notify.live.bucket import Bucket
 from services.notify.live.codes import CLOSE_TIMEOUT, FRAME_BURST, FRAMES_PER_SECOND, Close
 from services.notify.live.session import SHUT
 from shared import clock
@@ -47,8 +48,7 @@ class LiveProtocol(WebSocketsSansIOProtocol):
     _descriptors = array("i", [SHUT])
     _lane = 0
     _deaf = False
-    _frames = float(FRAME_BURST)
-    _counted = 0.0
+    _bearable: Bucket | None = None
 
     def handle_connect(self, event: Request) -> None:
         """Puts this object into the scope, beside uvicorn's own extensions."""
@@ -214,9 +214,9 @@ class LiveProtocol(WebSocketsSansIOProtocol):
 
     def _may_come(self) -> bool:
         """Whether another frame that is no message is bearable."""
-        self._frames = min(FRAME_BURST, self._frames + (self.heard - self._counted) * FRAMES_PER_SECOND) - 1
-        self._counted = self.heard
-        if self._frames < 0:
+        if self._bearable is None:
+            self._bearable = Bucket(FRAMES_PER_SECOND, FRAME_BURST, self.heard)
+        if not self._bearable.take(self.heard):
             self._refuse(Close.FLOOD)
         return not self._deaf
 

@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from services.notify.live.bucket import Bucket
 from services.notify.live.codes import (
     BAD_FRAMES_PER_MINUTE,
     MAX_SUBSCRIPTIONS,
@@ -121,8 +122,7 @@ class Session:
         "__weakref__",
         "_bad",
         "_before",
-        "_refilled",
-        "_tokens",
+        "_messages",
         "account_id",
         "base",
         "behind",
@@ -162,12 +162,12 @@ class Session:
         self.fetching = False
         self.extended = False
         self._bad: tuple[float, ...] = ()
-        self._tokens = float(MESSAGE_BURST)
-        self._refilled = now
+        self._messages = Bucket(MESSAGES_PER_SECOND, MESSAGE_BURST, now)
 
     def receive(self, text: str | bytes, now: float) -> Request | None:
         """The request in `text`; None for a type we don't know. Raises Refused, or Ended (4007, 4501)."""
-        self._take_token(now)
+        if not self._messages.take(now):
+            raise Ended(Close.FLOOD)
         try:
             request = decode_request(text)
         except Malformed as malformed:
@@ -230,13 +230,6 @@ class Session:
         if str(self._before) == session_id:
             self._before = None
         return str(self.session_id) == session_id
-
-    def _take_token(self, now: float) -> None:
-        self._tokens = min(MESSAGE_BURST, self._tokens + (now - self._refilled) * MESSAGES_PER_SECOND)
-        self._refilled = now
-        if self._tokens < 1:
-            raise Ended(Close.FLOOD)
-        self._tokens -= 1
 
     def _count_bad_frame(self, now: float) -> None:
         self._bad = (*(at for at in self._bad if now - at < 60), now)
