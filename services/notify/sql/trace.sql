@@ -25,9 +25,9 @@ left join eventlog.entry x on x.log = e.log and x.event_id = e.id and x.at = e.a
 where e.at >= :since and (e.channels @> array[:channel::text] or position(:needle::bytea in e.payload) > 0)
 order by e.id desc limit :most;
 
--- name: next_like(log, seq, at, type, begins)$
+-- name: next_like(log, seq, at, type, begins)^
 -- The position of the next event of that type whose payload begins so.
-select x.seq
+select x.epoch, x.seq
 from eventlog.entry x join eventlog.event e on e.log = x.log and e.id = x.event_id and e.at = x.at
 where x.log = :log and x.seq > :seq and x.at >= :at::timestamptz - interval '1 hour'
   and e.type = :type and substring(e.payload from 1 for length(:begins::bytea)) = :begins::bytea

@@ -37,6 +37,7 @@ from services.notify.trace.reasons import (
 from services.notify.trace.sockets import crowds_of, sockets_of
 from services.notify.trace.stream import Streams
 from shared.errors import NotFound
+from shared.eventlog.position import Position
 from shared.ids import id_time
 from shared.postgres import Connection, load_queries
 from shared.visibility import may_subscribe, parse_channel
@@ -117,7 +118,7 @@ def _as_seen(event: Traced, answers: Asked, number: int, place: Place) -> Traced
     if event.member is None:
         return msgspec.structs.replace(event, crowds=crowds_of(answers.testimonies, number, place))
     assert event.numbered_at is not None  # noqa: S101 - it has a place
-    newer = int(event.newer.partition("-")[2]) if event.newer is not None else None
+    newer = Position.parse(event.newer).seq if event.newer is not None else None
     sockets = sockets_of(answers.testimonies, place, event.numbered_at, newer=newer)
     return msgspec.structs.replace(event, member=msgspec.structs.replace(event.member, sockets=sockets))
 
@@ -246,7 +247,7 @@ def _traced(
     consumers: Sequence[Any],
     *,
     parked: Letters,
-    newer: int | None,
+    newer: Position | None,
     member: ForMember | None,
 ) -> Traced:
     followers = [each for each in consumers if each["log"] == row["log"]]
@@ -263,7 +264,7 @@ def _traced(
         stream=stream,
         passed=passed,
         waiting=[each["name"] for each in followers if each["name"] not in passed],
-        newer=None if newer is None else f"{row['epoch']}-{newer}",
+        newer=None if newer is None else str(newer),
         dead_letter=parked.get((row["log"], row["seq"])),
         member=member,
     )
