@@ -242,7 +242,7 @@ class TrimmedPast(Fault):
 
 
 async def _refused(redis: RedisClient, error: RedisError) -> str:
-    """That a write was refused and a read answered all the same; empty when none was."""
+    """That a write was refused and a read answered all the same. Raises RedisError when it was not."""
     length = await redis.xlen(STREAM)
     return f"a write was refused ({error}), and a read answered: {length} entries"
 

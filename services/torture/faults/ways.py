@@ -4,16 +4,30 @@ from services.torture.faults.redis import REDIS
 from services.torture.scene import Fault, until
 
 
-class Partitioned(Fault):
-    """One side loses Redis, in one direction or both: nothing comes through, and nobody is told."""
+class OneSide(Fault):
+    """What is wrong with one side's `proxy`; bytes pass again when it is over."""
 
-    name, family, touches = "redis-partitioned", "redis", REDIS
+    family, touches = "redis", REDIS
     hold = (0.5, 3.0)
 
     async def inject(self) -> None:
         """See Fault."""
         stage = self.scene.stage
         self.proxy = self.rng.choice((stage.publishing, stage.reading))
+
+    async def heal(self) -> None:
+        """See Fault."""
+        self.proxy.heal()
+
+
+class Partitioned(OneSide):
+    """One side loses Redis, in one direction or both: nothing comes through, and nobody is told."""
+
+    name = "redis-partitioned"
+
+    async def inject(self) -> None:
+        """See Fault."""
+        await super().inject()
         ways = self.rng.choice(((self.proxy.there,), (self.proxy.back,), (self.proxy.there, self.proxy.back)))
         before = [way.held for way in ways]
         for way in ways:
@@ -26,21 +40,15 @@ class Partitioned(Fault):
         names = " and ".join("back" if way is self.proxy.back else "there" for way in ways)
         self.evidence = f"{self.proxy.name}: nothing came through {names}; the proxy counts the pieces that it held"
 
-    async def heal(self) -> None:
-        """See Fault."""
-        self.proxy.heal()
 
-
-class Shaky(Fault):
+class Shaky(OneSide):
     """One side's way to Redis is slow, or all its connections are cut."""
 
-    name, family, touches = "redis-shaky", "redis", REDIS
-    hold = (0.5, 3.0)
+    name = "redis-shaky"
 
     async def inject(self) -> None:
         """See Fault."""
-        stage = self.scene.stage
-        self.proxy = self.rng.choice((stage.publishing, stage.reading))
+        await super().inject()
         if self.rng.random() < 0.5:
 
             async def cut() -> bool:
@@ -59,10 +67,6 @@ class Shaky(Fault):
             return sum(way.delayed for way in ways) > before
 
         await until(felt, f"something comes late at {self.proxy.name}")
-
-    async def heal(self) -> None:
-        """See Fault."""
-        self.proxy.heal()
 
 
 ALL: list[type[Fault]] = [Partitioned, Shaky]
