@@ -9,7 +9,10 @@ _OUTBOX = "tests/eventlog/test_outbox.py::"
 _PUBLISHED = "tests/eventlog/test_publishing.py::"
 _EPOCHS = "tests/eventlog/test_epochs.py::"
 _LAG = "tests/eventlog/test_lag.py::"
-_STAYS_AWAY = "tests/eventlog/test_tail.py::test_what_a_restore_is_just_replacing_ends_a_tail_only_when_it_stays_away"
+_STAYS_AWAY = (
+    "tests/eventlog/test_tail_and_postgres.py::"
+    "test_what_a_restore_is_just_replacing_ends_a_tail_only_when_it_stays_away"
+)
 
 MUTANTS = [
     Mutant(
