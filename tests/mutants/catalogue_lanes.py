@@ -4,8 +4,10 @@ from tests.mutants.mutant import Mutant
 
 PROTOCOL = "services/notify/live/protocol.py"
 WRITES = "services/notify/live/writes.py"
+URING = "services/notify/live/uring.py"
 LANES = "services/notify/live/lanes.py"
 _WRITES = "tests/notify/live/test_writes.py::"
+_URING = "tests/notify/live/test_uring.py::"
 _LANES = "tests/notify/live/test_lanes.py::"
 _IN_PART = "tests/notify/live/test_bounds.py::test_what_a_full_kernel_takes_in_part_goes_on_where_it_stopped"
 
@@ -14,10 +16,28 @@ MUTANTS = [
         "what the kernel took in part is written again",
         "6",
         "a round's frames reach a socket whole, once and in order",
-        WRITES,
-        "self._left.append((lane, frames[sent:]))",
-        "self._left.append((lane, frames))",
+        URING,
+        "left.append((lane, frames[max(sent, 0) :]))",
+        "left.append((lane, frames))",
         (_IN_PART,),
+    ),
+    Mutant(
+        "what the kernel refused counts as written",
+        "6",
+        "a round's frames reach a socket whole, once and in order",
+        URING,
+        "if sent < len(frames)",
+        "if 0 <= sent < len(frames)",
+        (f"{_URING}test_what_is_not_taken_comes_back_and_holds_up_nobody",),
+    ),
+    Mutant(
+        "without rings: what the kernel took in part is written again",
+        "6",
+        "a round's frames reach a socket whole, once and in order",
+        WRITES,
+        "left.append((lane, frames[sent:]))",
+        "left.append((lane, frames))",
+        (f"{_WRITES}test_what_the_kernel_does_not_take_comes_back",),
     ),
     Mutant(
         "a round overtakes what waits",
@@ -114,8 +134,8 @@ MUTANTS = [
         "6",
         "a round's writes are each made once, by either thread",
         WRITES,
-        "                descriptor, frames, lane = todo.popleft()\n",
-        "                descriptor, frames, lane = todo[0]\n"
+        "                chunk = todo.popleft()\n",
+        "                chunk = todo[0]\n"
         "                threading.Event().wait(0.00001)\n"
         "                todo.popleft()\n",
         (f"{_WRITES}test_each_write_is_made_once",),

@@ -26,7 +26,7 @@ log = get_logger(__name__)
 
 SLICE = 256
 """Sockets written before the loop gets its turn: two milliseconds. Fewer, and the two threads meet more often."""
-PAUSE = 0.004
+PAUSE = 0.002
 """Seconds that follow a round of a slice or more, unless half of the next one is here already: on a machine whose
 processors are busy more gathers meanwhile, and Postgres, Redis and those who read come to it."""
 FRAME = 192

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from itertools import repeat
 
 from services.notify.live.session import SHUT, Session
-from services.notify.live.writes import Write, Writes
+from services.notify.live.uring import Write
+from services.notify.live.writes import Writes
 
 Parcel = tuple[int, bytes]
 """A lane, and what goes there."""
