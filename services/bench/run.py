@@ -33,6 +33,8 @@ def measure(names: Sequence[str], *, runs: int, quick: bool, say: Say) -> tuple[
     try:
         say("starting Postgres and Redis")
         stack.start()
+        if not quick:
+            stack.age()
         tools = Tools(stack.folder)
         bench = Bench(stack, tools, runs=runs, quick=quick)
         figures = [_row(bench, name, say) for name in (names or list(ROWS))]
