@@ -30,6 +30,11 @@ HEAD = Gauge("chorus_log_head_position", "The newest position in Postgres.", ["l
 UNNUMBERED = Gauge("chorus_log_unnumbered_events", "Committed events without a number.", ["log"])
 UNNUMBERED_AGE = Gauge("chorus_log_unnumbered_seconds", "Age of the oldest of them; 0: there is none.", ["log"])
 FOLLOWER = Gauge("chorus_consumer_lag_positions", "Positions that a durable follower is behind.", ["consumer", "log"])
+FOLLOWER_LATE = Gauge(
+    "chorus_consumer_lag_seconds",
+    "Age of the first event that it has not handled; 0: there is none.",
+    ["consumer", "log"],
+)
 DAYS_AHEAD = Gauge("chorus_log_days_ahead", "Days after today whose partitions are made; 7 is as it should be.")
 DEFAULT_USED = Gauge("chorus_log_default_partition_used", "1 where events went to no day of their own.")
 CLOCK = Gauge(
@@ -123,7 +128,9 @@ class Door:
                 UNNUMBERED_AGE.labels(log).set(max(0.0, row["age"]))
                 UNPUBLISHED.labels(log).set(self._unpublished(row["log"], row["head"]))
             for row in await QUERIES.followers(connection):
-                FOLLOWER.labels(row["name"], str(row["log"])).set(row["behind"])
+                consumer = row["name"], str(row["log"])
+                FOLLOWER.labels(*consumer).set(row["behind"])
+                FOLLOWER_LATE.labels(*consumer).set(max(0.0, row["late"]))
             now = clock.now()
             days = await QUERIES.days(connection, today=now.date(), keep_since=(now - self._keep).date())
             DAYS_AHEAD.set(days["ahead"])

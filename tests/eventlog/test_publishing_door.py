@@ -21,6 +21,8 @@ ROWS = {
     "redis": r'^chorus_sequencer_redis_reached\{log="0"\} (\S+)',
     "unpublished": r'^chorus_sequencer_unpublished_positions\{log="0"\} (\S+)',
     "waiting": r'^chorus_log_unnumbered_events\{log="0"\} (\S+)',
+    "behind": r'^chorus_consumer_lag_positions\{consumer="slow",log="0"\} (\S+)',
+    "late": r'^chorus_consumer_lag_seconds\{consumer="slow",log="0"\} (\S+)',
     "held": r"^chorus_log_days_held (\S+)",
     "overdue": r"^chorus_log_days_overdue (\S+)",
     "database": r"^chorus_database_bytes (\S+)",
@@ -71,6 +73,21 @@ async def test_a_leader_tells_where_its_log_stands_and_a_standby_that_it_stands_
         assert (after["leads"], after["redis"], after["waiting"]) == (1, 1, 0)
         assert (await http.get("/healthz")).status_code == 200
         assert (await http.get("/elsewhere")).status_code == 404
+
+
+async def test_a_durable_follower_s_lag_is_told_in_positions_and_in_seconds(rig: Rig) -> None:
+    async with opened(rig, Sequencer(0, url=rig.database.url_direct, pool=rig.pool, redis=rig.redis)) as http:
+        await rig.pool.execute("SELECT eventlog.append('7', 'x', '{post:7}', '{}') FROM generate_series(1, 3)")
+        async with rig.pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
+            await connection.fetch("SELECT * FROM eventlog.number(0::smallint, (SELECT epoch FROM eventlog.head), 10)")
+        await rig.pool.execute("UPDATE eventlog.entry SET at = at - interval '1 minute' * seq")
+        await rig.pool.execute("INSERT INTO eventlog.consumer (name, log, seq) VALUES ('slow', 0, 1)")
+        slow = await figures(http, lambda _: True)
+        assert slow["behind"] == 2
+        assert 120 <= slow["late"] < 180  # of the second, the first that it has not handled
+        await rig.pool.execute("UPDATE eventlog.consumer SET seq = 3")
+        there = await figures(http, lambda _: True)
+        assert (there["behind"], there["late"]) == (0, 0)
 
 
 async def test_a_clock_that_is_not_postgres_s_is_told(rig: Rig) -> None:

@@ -82,7 +82,7 @@ class Uring:
         self._submit(chunk)
         head = self._cq_head[0]
         left = []
-        for number, sent in self._completed(head, len(chunk)):
+        for number, sent, _ in _CQE.iter_unpack(self._completed(head, len(chunk))):
             _, frames, lane = chunk[number]
             if sent < len(frames):
                 left.append((lane, frames[max(sent, 0) :]))
@@ -101,13 +101,15 @@ class Uring:
         while submitted < len(chunk):  # a kernel may stop at an entry that it refuses, and goes on when asked again
             submitted += self._call(_ENTER, self._descriptor, len(chunk) - submitted, 0, _GETEVENTS, None, 0)
 
-    def _completed(self, head: int, count: int) -> list[tuple[int, int]]:
-        """Each write's number in its chunk, and how many bytes were taken, negative when none."""
+    def _completed(self, head: int, count: int) -> memoryview | bytes:
+        """Of each write its number in the chunk, and how many bytes were taken, negative when none."""
         if (self._cq_tail[0] - head) & 0xFFFFFFFF != count:
             raise AssertionError(f"{(self._cq_tail[0] - head) & 0xFFFFFFFF} of {count} sends completed")
-        mask, size = self._completions - 1, _CQE.size
-        found = [_CQE.unpack_from(self._cqes, ((head + n) & mask) * size) for n in range(count)]
-        return [(number, sent) for number, sent, _ in found]
+        first = (head & (self._completions - 1)) * _CQE.size
+        found = self._cqes[first : first + count * _CQE.size]
+        if missing := count * _CQE.size - len(found):  # they go on at the ring's beginning
+            return bytes(found) + bytes(self._cqes[:missing])
+        return found
 
     def _call(self, *arguments: object) -> int:
         while (result := int(self._syscall(*arguments))) < 0:

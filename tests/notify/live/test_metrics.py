@@ -34,7 +34,11 @@ async def test_every_metric_is_documented_and_every_documented_one_is_there(hous
     await pen.write("x", ["topic:a"])
     await house.reached(1)
     documented = set(re.findall(r"^\| `(\w+)`", DOCUMENTED.read_text(encoding="utf-8"), re.MULTILINE))
-    told = {name for name in await scrape(house) if re.fullmatch(r"chorus_live_[a-z_]+", name)}
+    told = {
+        name
+        for name in await scrape(house)
+        if re.fullmatch(r"chorus_(live|notifier|dead_letters|letters)_[a-z_]+", name)
+    }
     told = {name for name in told if not name.endswith(("_created", "_bucket", "_sum", "_count"))}
     assert documented == told
 
