@@ -1,7 +1,9 @@
 """What every row is handed: the stack, the generators, how long and how often, and what the machine can do."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 from services.bench.figures import REFERENCE_RAW_MS, Scale
@@ -37,16 +39,34 @@ class Bench:
         self.runs = runs
         self.quick = quick
         self.size = QUICK if quick else FULL
-        self.scale = self._scale()
+        self.looks: list[float] = []
+        """All looks at the raw write, in milliseconds."""
+        self._first = 0
 
-    def _scale(self) -> Scale:
-        """The quietest of three looks: a busy neighbour must not make the targets easy, nor may a Python stand-in."""
-        raw = min(self.raw_write_ms() for _ in range(1 if self.quick else 3))
-        return Scale(raw if self.tools.compiled else min(raw, REFERENCE_RAW_MS))
+    def begin_row(self) -> None:
+        """What was looked at before is of other rows."""
+        self._first = len(self.looks)
 
-    def raw_write_ms(self) -> float:
+    def turns(self) -> Iterator[None]:
+        """One turn for each run of a row whose targets depend on the machine, each after a look at its raw write."""
+        for _ in range(self.runs):
+            self.looks.append(self._raw_write_ms())
+            yield
+
+    @property
+    def scale(self) -> Scale:
+        """Of the row's own looks, which were taken in turn with its runs: machines have good minutes and bad ones."""
+        raw = median(self.looks[self._first :])
+        return Scale(raw if self.tools.compiled else min(raw, REFERENCE_RAW_MS))  # a stand-in makes no target easy
+
+    @property
+    def limit(self) -> str:
+        """The same in words, for the table."""
+        return f"raw write {self.scale.raw_ms:.1f} ms"
+
+    def _raw_write_ms(self) -> float:
         """Milliseconds of one bare write to each of 1,000 sockets that another process reads, a median."""
-        return float(self.tools.run("rawwrite", 1000, FRAME, 20 if self.quick else 100, timeout=60)["median_ms"])
+        return float(self.tools.run("rawwrite", 1000, FRAME, 20 if self.quick else 60, timeout=60)["median_ms"])
 
     def file(self, name: str, content: bytes) -> Path:
         """A file for a generator to read."""

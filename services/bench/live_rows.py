@@ -77,7 +77,7 @@ def broadcast(bench: Bench, audience: Audience, rate: int) -> list[Run]:
     """One window for each run, each with fresh sockets and a fresh publisher."""
     bench.stack.services("sequencer", "notify")
     seconds = bench.size.slow_seconds if rate <= 100 else bench.size.seconds
-    return [window(bench, audience, rate, seconds) for _ in range(bench.runs)]
+    return [window(bench, audience, rate, seconds) for _ in bench.turns()]
 
 
 def start_publisher(bench: Bench, channels: list[str], rate: float) -> Worker:
@@ -164,7 +164,7 @@ def summarised(
         row=row,
         title=title,
         criteria=criteria,
-        limit=f"raw write to 1,000 sockets {bench.scale.raw_ms:.1f} ms",
+        limit=bench.limit,
         notes=tuple(notes),
         reason=reason,
     )
@@ -204,7 +204,8 @@ def row_hot(bench: Bench, row: str, rate: int, p50: float | None, p99: float, pe
         target = per_second * bench.size.sockets / 1000
         wanted = bench.scale.more("deliveries", target, middle([run.per_second for run in runs]))
         offered = HELD * rate * bench.size.sockets  # however fast the machine: more can't be delivered
-        criteria = (msgspec.structs.replace(wanted, target=min(wanted.target, offered)), *criteria)
+        scaled = min(wanted.scaled or offered, offered)
+        criteria = (msgspec.structs.replace(wanted, target=min(wanted.target, offered), scaled=scaled), *criteria)
     return summarised(row, f"hot channel, {bench.size.sockets:,} sockets, {rate:,}/s", rate, runs, criteria, bench)
 
 

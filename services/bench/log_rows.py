@@ -21,7 +21,7 @@ RATE = 1_000
 
 def row_stream(bench: Bench) -> Figure:
     """INSERT to XREAD at 1,000 events a second."""
-    figures = [_latencies(bench, bench.size.seconds) for _ in range(bench.runs)]
+    figures = [_latencies(bench, bench.size.seconds) for _ in bench.turns()]
     return _figure(bench, "stream", "INSERT → read from the stream, 1,000/s", figures, 5, 12)
 
 
@@ -29,7 +29,7 @@ def row_stream_open(bench: Bench) -> Figure:
     """The same while another transaction has appended and does not end."""
     seconds = bench.size.open_seconds
     figures = []
-    for _ in range(bench.runs):
+    for _ in bench.turns():
         with open_transaction(bench.stack):
             figures.append(_latencies(bench, seconds))
     title = f"the same with a transaction open for {seconds:g} s"
@@ -69,6 +69,7 @@ def _latencies(bench: Bench, seconds: float) -> _Window:
 def _figure(bench: Bench, row: str, title: str, found: list[_Window], p50: float, p99: float) -> Figure:
     missing = sum(one.sent.events - one.read for one in found)
     last = found[-1]
+    commit = f"{last.sent.commit_p50_ms:.1f} / {last.sent.commit_p99_ms:.1f} ms"
     criteria = (
         bench.scale.less("p50", p50, middle([one.p50 for one in found if one.read])),
         bench.scale.less("p99", p99, middle([one.p99 for one in found if one.read])),
@@ -77,7 +78,7 @@ def _figure(bench: Bench, row: str, title: str, found: list[_Window], p50: float
         row=row,
         title=title,
         criteria=criteria,
-        limit=f"one commit of ten events {last.sent.commit_p50_ms:.1f} / {last.sent.commit_p99_ms:.1f} ms",
+        limit=f"{bench.limit}; one commit of ten events {commit}",
         notes=(f"sent {last.sent.rate:,.0f} events/s, {missing} missing", last.cpu),
         reason=f"{missing} events did not reach the stream in time" if missing else None,
     )
@@ -114,14 +115,14 @@ def row_drain(bench: Bench) -> Figure:
     """A backlog that becomes visible at once, until its last event is in the stream."""
     bench.stack.services("sequencer")
     events, rates = bench.size.backlog, []
-    for _ in range(bench.runs):
+    for _ in bench.turns():
         bench.stack.settle()
         rates.append(events / _drain_seconds(bench.stack, events))
     return Figure(
         row="drain",
         title=f"sequencer, backlog of {events:,}",
         criteria=(bench.scale.more("numbered and published", 40_000, middle(rates)),),
-        limit="none",
+        limit=bench.limit,
         notes=("200-byte events of one commit; from that commit to the last one in Redis",),
     )
 

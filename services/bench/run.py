@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from services.bench import machine
 from services.bench.bench import Bench
-from services.bench.figures import REFERENCE_RAW_MS, Figure, Scale
+from services.bench.figures import REFERENCE_RAW_MS, Figure
 from services.bench.rows import ROWS
 from services.bench.stack import Stack
 from services.bench.tools import Tools
@@ -15,7 +15,7 @@ from services.embedded import Engine
 Say = Callable[[str], None]
 
 QUIET = 1.5
-"""How much slower a raw write may be at the end; on an idle machine two looks differ by a fifth."""
+"""How far two looks at the raw write may be apart; on an idle machine they differ by a fifth."""
 
 
 def unknown_rows(names: Sequence[str]) -> list[str]:
@@ -23,8 +23,8 @@ def unknown_rows(names: Sequence[str]) -> list[str]:
     return [name for name in names if name not in ROWS]
 
 
-def measure(names: Sequence[str], *, runs: int, quick: bool, say: Say) -> tuple[list[Figure], list[str], Scale]:
-    """Figures of the named rows (none: all), what to print above them, and this machine's scale.
+def measure(names: Sequence[str], *, runs: int, quick: bool, say: Say) -> tuple[list[Figure], list[str], list[float]]:
+    """Figures of the named rows (none: all), what to print above them, and all looks at the raw write.
 
     `say` is told what is being done. Raises services.embedded.EngineUnavailable when a server can't be had.
     """
@@ -38,9 +38,7 @@ def measure(names: Sequence[str], *, runs: int, quick: bool, say: Say) -> tuple[
         tools = Tools(stack.folder)
         bench = Bench(stack, tools, runs=runs, quick=quick)
         figures = [_row(bench, name, say) for name in (names or list(ROWS))]
-        after = bench.raw_write_ms()
-        heading = _heading(bench, after, [line for line in (files, tools.warning) if line])
-        return figures, heading, bench.scale
+        return figures, _heading(bench, [line for line in (files, tools.warning) if line]), bench.looks
     finally:
         stack.stop()
 
@@ -48,6 +46,7 @@ def measure(names: Sequence[str], *, runs: int, quick: bool, say: Say) -> tuple[
 def _row(bench: Bench, name: str, say: Say) -> Figure:
     say(f"{name} …")
     began = time.monotonic()
+    bench.begin_row()
     try:
         figure = ROWS[name](bench)
     except Exception as error:  # one row that can't be measured costs no other
@@ -62,18 +61,21 @@ def _engine(engine: Engine) -> str:
     return f"{engine.name} {engine.version} ({engine.origin})"
 
 
-def _heading(bench: Bench, raw_after: float, warnings: list[str]) -> list[str]:
-    stack, scale = bench.stack, bench.scale
+def _heading(bench: Bench, warnings: list[str]) -> list[str]:
+    stack, looks = bench.stack, bench.looks
     durable = "fsync on" if stack.query("SHOW fsync")[0][0] == "on" else "FSYNC OFF"
     lines = [
         machine.name(),
         f"{_engine(stack.postgres.engine)}, {durable} · {_engine(stack.redis.engine)}",
-        f"runs: {bench.runs}, of {bench.size.seconds:g} s or more, medians; raw write to 1,000 sockets:"
-        f" {scale.raw_ms:.1f} ms before, {raw_after:.1f} ms after, reference {REFERENCE_RAW_MS} ms:"
-        f" targets that depend on the machine are × {scale.factor:.2f}",
+        f"runs: {bench.runs}, of {bench.size.seconds:g} s or more, medians",
     ]
+    if looks:
+        lines.append(
+            f"raw write to 1,000 sockets: {min(looks):.1f} to {max(looks):.1f} ms in {len(looks)} looks, reference"
+            f" {REFERENCE_RAW_MS} ms: where it is slower a row's targets are easier, where it is faster see × scaled"
+        )
     if bench.quick:
         lines.append("QUICK: small and short, shows that everything works; compare with nothing.")
-    if raw_after > QUIET * scale.raw_ms:
-        lines.append("NOT QUIET: raw writes became slower during the run; somebody else was using this machine.")
+    if looks and max(looks) > QUIET * min(looks):
+        lines.append("NOT QUIET: raw writes were faster and slower in turn; somebody else was using this machine.")
     return lines + warnings

@@ -26,7 +26,7 @@ def row_workers(bench: Bench) -> Figure:
             options = ("--workers", str(workers), "--worker-ports", str(first))
             bench.stack.restart("notify", *options, ports=range(first, first + workers))
         bench.stack.services("sequencer")
-        found[workers] = [window(bench, audience, RATE, bench.size.seconds) for _ in range(bench.runs)]
+        found[workers] = [window(bench, audience, RATE, bench.size.seconds) for _ in bench.turns()]
     bench.stack.restart("notify")
     return Figure(
         row="workers",
@@ -35,7 +35,7 @@ def row_workers(bench: Bench) -> Figure:
             bench.scale.less(f"{name} p99", P99, middle([run.read["p99_ms"] for run in found[workers]]))
             for workers, name in ((1, "one:"), (2, "two:"))
         ),
-        limit=f"raw write to 1,000 sockets {bench.scale.raw_ms:.1f} ms",
+        limit=bench.limit,
         notes=tuple(
             f"{workers} of them: {middle([run.per_second for run in runs]) or 0:,.0f} deliveries/s,"
             f" p50 {middle([run.read['p50_ms'] for run in runs]) or 0:.1f} ms; {cpu_of(runs[-1])}"

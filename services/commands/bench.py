@@ -29,8 +29,8 @@ def command(rows: str, runs: int, quick: bool, as_json: bool) -> None:
     if unknown := run.unknown_rows(names):
         raise click.BadParameter(f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}", param_hint="--rows")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended politely, it leaves no folder behind
-    figures, heading, scale = run.measure(names, runs=runs, quick=quick, say=lambda line: click.echo(line, err=True))
+    figures, heading, looks = run.measure(names, runs=runs, quick=quick, say=lambda line: click.echo(line, err=True))
     if as_json:
-        click.echo(written(figures, heading, scale))
+        click.echo(written(figures, heading, looks))
     else:
         print_table(figures, heading)
