@@ -13,7 +13,7 @@ import click
 def command(rows: str, runs: int, quick: bool, as_json: bool) -> None:
     """Measure Chorus on servers of its own, on free ports; nothing that runs is touched.
 
-    Takes some 20 minutes with everything. Progress goes to standard error. Slow figures are no failure.
+    Takes some 12 minutes with everything. Progress goes to standard error. Slow figures are no failure.
     """
     import signal
 

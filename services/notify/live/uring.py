@@ -118,7 +118,7 @@ class Uring:
         return result
 
     def close(self) -> None:
-        """The kernel forgets it. Twice is safe."""
+        """It takes no more writes; the kernel forgets it with the last reference to it. Twice is safe."""
         if self._descriptor >= 0:
             with suppress(OSError):
                 os.close(self._descriptor)
