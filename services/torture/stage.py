@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import asyncpg
 from redis.asyncio import Redis as RedisClient
+from redis.exceptions import RedisError
 
 from services.bench.stack import free_port
 from services.embedded import Engine, Postgres, Redis
@@ -286,3 +287,13 @@ def _to_port(port: int) -> Connect:
         return await asyncio.open_connection("127.0.0.1", port)
 
     return connect
+
+
+async def stream_end(redis: RedisClient) -> str:
+    """The stream's last id; empty while there is none."""
+    try:
+        about = await redis.xinfo_stream(STREAM)
+    except RedisError:
+        return ""
+    last: str = about["last-generated-id"].decode()
+    return last

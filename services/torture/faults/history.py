@@ -1,19 +1,16 @@
 """Postgres loses history: an older data folder, an older dump, a standby that lacks the newest; a new epoch says so."""
 
 import asyncio
-import contextlib
 import json
 import shutil
 import signal
 import subprocess
 from typing import ClassVar
 
-from redis.exceptions import RedisError
-
 from services.embedded import Postgres, server_account
 from services.torture.ledger import Heads
 from services.torture.scene import Fault, until
-from services.torture.stage import STREAM, sockets_of
+from services.torture.stage import sockets_of, stream_end
 
 EVERYTHING = frozenset({"postgres", "redis", "sequencer", "feed", "notify", "sockets", "log", "clock"})
 """Nothing runs beside it: what was committed by the moment that history goes back to has to be known exactly."""
@@ -67,10 +64,8 @@ class HistoryLost(Fault):
 
     async def _published(self, before: Heads) -> bool:
         async with self.scene.stage.admin() as redis:
-            with contextlib.suppress(RedisError):
-                last = (await redis.xinfo_stream(STREAM))["last-generated-id"].decode()
-                return int(last.partition("-")[2]) > before.seq[0] + LOST
-        return False
+            last = await stream_end(redis)
+        return last != "" and int(last.partition("-")[2]) > before.seq[0] + LOST
 
 
 class RestoredOlder(HistoryLost):

@@ -7,7 +7,7 @@ import signal
 import asyncpg
 
 from services.torture.scene import Fault, until
-from services.torture.stage import STREAM
+from services.torture.stage import stream_end
 
 POSTGRES = frozenset({"postgres"})
 
@@ -40,12 +40,12 @@ class CrashedAfterPublish(Fault):
         """See Fault. What Redis had then must be in Postgres afterwards."""
         stage = self.scene.stage
         async with stage.admin() as redis:
-            before = after = await _last(redis)
+            before = after = await stream_end(redis)
             async with asyncio.timeout(60):
                 while after in (before, ""):
-                    after = await _last(redis)
+                    after = await stream_end(redis)
             stage.postgres.send(signal.SIGKILL)
-            self.published = await _last(redis)
+            self.published = await stream_end(redis)
         self.evidence = f"the postmaster died right after {after} was published" if not stage.postgres.running else ""
 
     async def heal(self) -> None:
@@ -123,12 +123,6 @@ class HeldOpen(Fault):
         await until(numbered, "the late event is numbered")
         await self.connection.close()
         self.evidence = f"the log went from {self.before.seq} to {now.seq} beside it"
-
-
-async def _last(redis: object) -> str:
-    about = await redis.xinfo_stream(STREAM)  # type: ignore[attr-defined]
-    last: str = about["last-generated-id"].decode()
-    return last
 
 
 ALL: list[type[Fault]] = [Restarted, CrashedAfterPublish, Exhausted, HeldOpen]

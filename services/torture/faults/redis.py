@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from services.torture.process import stopped
 from services.torture.scene import Fault, Scene, until
-from services.torture.stage import STREAM
+from services.torture.stage import STREAM, stream_end
 
 REDIS = frozenset({"redis"})
 PROBE = "torture:probe"
@@ -197,13 +197,13 @@ class Promoted(Fault):
 
             await until(synced, "the replica is in step")
             await standby.replicaof("NO", "ONE")
-            held = await _last(standby)
+            held = await stream_end(standby)
 
             async def ahead() -> bool:
-                return await _last(redis) != held
+                return await stream_end(redis) != held
 
             await until(ahead, "the primary has gone on")
-            lost = await _last(redis)
+            lost = await stream_end(redis)
         await asyncio.to_thread(primary.send, signal.SIGKILL)
         stage.redis = replica
         cut = stage.publishing.cut() + stage.reading.cut()
@@ -227,13 +227,13 @@ class TrimmedPast(Fault):
         victim.signal(signal.SIGSTOP)
         try:
             async with stage.admin() as redis:
-                before = await _last(redis)
+                before = await stream_end(redis)
 
                 async def ahead() -> bool:
-                    return await _last(redis) != before and bool(await redis.xlen(STREAM))
+                    return await stream_end(redis) != before and bool(await redis.xlen(STREAM))
 
                 await until(ahead, "the stream has gone on")
-                now = await _last(redis)
+                now = await stream_end(redis)
                 trimmed = await redis.xtrim(STREAM, maxlen=0, approximate=False)
             if trimmed and stopped(victim.pid):
                 self.evidence = f"{victim.name} stood still at or before {before}; {trimmed} entries through {now} went"
@@ -245,16 +245,6 @@ async def _refused(redis: RedisClient, error: RedisError) -> str:
     """That a write was refused and a read answered all the same. Raises RedisError when it was not."""
     length = await redis.xlen(STREAM)
     return f"a write was refused ({error}), and a read answered: {length} entries"
-
-
-async def _last(redis: object) -> str:
-    """The stream's last id; empty when there is none."""
-    try:
-        about = await redis.xinfo_stream(STREAM)  # type: ignore[attr-defined]
-    except RedisError:
-        return ""
-    last: str = about["last-generated-id"].decode()
-    return last
 
 
 ALL: list[type[Fault]] = [
