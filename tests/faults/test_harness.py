@@ -19,6 +19,8 @@ from services.torture.ledger import Heads, Row, by_channel, judge
 from services.torture.lives import Life
 from services.torture.memory import Growth, Weight
 from services.torture.process import Service
+from services.torture.stage import STREAM, stream_end
+from shared.redis_client import open_redis
 
 CASES = msgspec.json.decode((Path(__file__).parents[1] / "vectors" / "proof.json").read_bytes())
 HEADS = Heads(7, (9,))
@@ -184,3 +186,11 @@ def test_a_version_that_does_not_grow_and_an_event_that_comes_twice_are_seen() -
     event = {"id": "103", "type": "comment.edited", "comment": {"id": "3", "version": 1}}
     followed.apply({"log": 0, "seq": 4, "event": event})
     assert len(followed.wrong) == 2
+
+
+async def test_a_redis_that_is_new_has_no_stream_yet(redis_url: str) -> None:
+    """Seed plain: redis-down had emptied it, and postgres-crashed asked before the sequencer came to it."""
+    async with open_redis(redis_url) as redis:
+        assert await stream_end(redis) == ""
+        await redis.xadd(STREAM, {"x": "y"}, "7-1")
+        assert await stream_end(redis) == "7-1"
