@@ -1,6 +1,6 @@
 """What a row says: criteria with a target and our figure, the limit beside it, and how the table is printed.
 
-A target that depends on the machine is eased by its raw-write limit before it gets here. Nothing fails for being slow.
+A target that depends on the machine is scaled by its raw-write limit before it gets here. Nothing fails for being slow.
 """
 
 from statistics import median
@@ -17,15 +17,15 @@ WIDTH = 118
 
 
 class Criterion(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure with its target; `ours` None: it could not be measured. `unit` is for the reader. `scaled`: the target
-    multiplied as well where that makes it harder; None where it does not depend on the machine."""
+    """One figure with its target; `ours` None: it could not be measured. `unit` is for the reader. `stated`: the
+    target before it was scaled; None where it does not depend on the machine."""
 
     name: str
     unit: str
     better: Literal["less", "more"]
     target: float
     ours: float | None
-    scaled: float | None = None
+    stated: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -33,9 +33,9 @@ class Criterion(msgspec.Struct, frozen=True, kw_only=True):
         return self._ratio(self.target)
 
     @property
-    def scaled_ratio(self) -> float | None:
-        """The same against `scaled`."""
-        return None if self.scaled is None else self._ratio(self.scaled)
+    def stated_ratio(self) -> float | None:
+        """The same against `stated`."""
+        return None if self.stated is None else self._ratio(self.stated)
 
     def _ratio(self, target: float) -> float | None:
         if self.ours is None:
@@ -65,8 +65,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scale(msgspec.Struct, frozen=True):
-    """This machine against the reference. Where its writes are slower, targets are that much easier; where they are
-    faster, targets stay: commits and processes that wake up, which every row has in it, are no faster for that."""
+    """This machine against the reference: above 1 is slower, and targets are that much easier; below, harder."""
 
     raw_ms: float
 
@@ -77,13 +76,11 @@ class Scale(msgspec.Struct, frozen=True):
 
     def less(self, name: str, target: float, ours: float | None, unit: str = "ms") -> Criterion:
         """A duration that may not exceed the target, which grows with a slower machine."""
-        scaled = target * self.factor
-        return Criterion(name=name, unit=unit, better="less", target=max(target, scaled), ours=ours, scaled=scaled)
+        return Criterion(name=name, unit=unit, better="less", target=target * self.factor, ours=ours, stated=target)
 
     def more(self, name: str, target: float, ours: float | None, unit: str = "/s") -> Criterion:
         """A rate that must reach the target, which shrinks with a slower machine."""
-        scaled = target / self.factor
-        return Criterion(name=name, unit=unit, better="more", target=min(target, scaled), ours=ours, scaled=scaled)
+        return Criterion(name=name, unit=unit, better="more", target=target / self.factor, ours=ours, stated=target)
 
 
 def middle(values: list[float]) -> float | None:
@@ -111,7 +108,7 @@ def print_table(figures: list[Figure], heading: list[str], console: Console | No
     table = Table(show_lines=False, pad_edge=False)
     for column in ("row", "what"):
         table.add_column(column, overflow="fold")
-    for column in ("target", "ours", "× target", "× scaled"):
+    for column in ("target", "ours", "× target", "× stated"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("limit of this machine", overflow="fold")
     table.add_column("reached")
@@ -136,7 +133,7 @@ def _add(table: Table, figure: Figure) -> None:
             f"{sign} {shown(criterion.target)} {criterion.unit}",
             f"{shown(criterion.ours)} {criterion.unit}",
             shown(criterion.ratio),
-            "" if criterion.scaled is None else shown(criterion.scaled_ratio),
+            "" if criterion.stated is None else shown(criterion.stated_ratio),
             figure.limit if first else "",
             verdict if first else "",
         )
@@ -152,7 +149,7 @@ def as_json(figures: list[Figure], heading: list[str], looks: list[float]) -> by
                 {
                     **msgspec.to_builtins(one),
                     "ratio": one.ratio,
-                    "scaled_ratio": one.scaled_ratio,
+                    "stated_ratio": one.stated_ratio,
                     "reached": one.reached,
                 }
                 for one in figure.criteria

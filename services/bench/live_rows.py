@@ -204,8 +204,7 @@ def row_hot(bench: Bench, row: str, rate: int, p50: float | None, p99: float, pe
         target = per_second * bench.size.sockets / 1000
         wanted = bench.scale.more("deliveries", target, middle([run.per_second for run in runs]))
         offered = HELD * rate * bench.size.sockets  # however fast the machine: more can't be delivered
-        scaled = min(wanted.scaled or offered, offered)
-        criteria = (msgspec.structs.replace(wanted, target=min(wanted.target, offered), scaled=scaled), *criteria)
+        criteria = (msgspec.structs.replace(wanted, target=min(wanted.target, offered)), *criteria)
     return summarised(row, f"hot channel, {bench.size.sockets:,} sockets, {rate:,}/s", rate, runs, criteria, bench)
 
 

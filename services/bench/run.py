@@ -72,7 +72,7 @@ def _heading(bench: Bench, warnings: list[str]) -> list[str]:
     if looks:
         lines.append(
             f"raw write to 1,000 sockets: {min(looks):.1f} to {max(looks):.1f} ms in {len(looks)} looks, reference"
-            f" {REFERENCE_RAW_MS} ms: where it is slower a row's targets are easier, where it is faster see × scaled"
+            f" {REFERENCE_RAW_MS} ms: targets are scaled by the looks beside each row; × stated: unscaled"
         )
     if bench.quick:
         lines.append("QUICK: small and short, shows that everything works; compare with nothing.")

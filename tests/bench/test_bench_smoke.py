@@ -55,10 +55,10 @@ def test_a_target_scales_with_the_machine_and_a_missing_figure_is_not_reached() 
     assert slow.more("rate", 1000, 500).reached
     assert not slow.more("rate", 1000, None).reached
     fast = Scale(raw_ms=4.3)
-    assert fast.less("p50", 10, 9.9).reached
-    assert fast.less("p50", 10, 10).scaled_ratio == 0.5
-    assert fast.more("rate", 1000, 1001).reached
-    assert fast.more("rate", 1000, 1000).scaled_ratio == 0.5
+    assert not fast.less("p50", 10, 9.9).reached
+    assert fast.less("p50", 10, 10).stated_ratio == 1
+    assert not fast.more("rate", 1000, 1001).reached
+    assert fast.more("rate", 1000, 1000).stated_ratio == 1
     none_allowed = Criterion(name="reads", unit="", better="less", target=0, ours=0.0)
     assert none_allowed.reached
     assert not Figure(row="x", title="x", criteria=(none_allowed,), reason="it lost events").reached

@@ -15,10 +15,9 @@ order by h.log;
 -- name: followers
 -- How far each durable follower is behind its log: in positions, and by the age of the first that it has not handled.
 select c.name, c.log, greatest(h.seq - c.seq, 0) as behind,
-       coalesce(extract(epoch from statement_timestamp() - next.at), 0)::float8 as late
-from eventlog.consumer c join eventlog.head h on h.log = c.log
-left join eventlog.entry next on next.log = c.log and next.seq = c.seq + 1
-order by c.name, c.log;
+       coalesce(extract(epoch from statement_timestamp() - (
+           select e.at from eventlog.entry e where e.log = c.log and e.seq > c.seq order by e.seq limit 1)), 0)::float8 as late
+from eventlog.consumer c join eventlog.head h on h.log = c.log order by c.name, c.log;
 
 -- name: room()^
 -- Bytes of the database, and of the event log in it with its indexes.

@@ -11,6 +11,7 @@ import mmap
 import os
 import socket
 import struct
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -22,14 +23,15 @@ Write = tuple[int, bytes, int]
 Left = tuple[int, bytes]
 """A lane, and what the kernel did not take of its bytes."""
 
-# linux/io_uring.h: numbers of system calls (the same on every architecture), and the layout of what is shared.
+# linux/io_uring.h: numbers of system calls (on every architecture of today), and the layout of what is shared.
 _SETUP, _ENTER = 425, 426
 _GETEVENTS = 1
 _SEND = 26
-_PARAMETERS, _SQ_OFFSETS, _CQ_OFFSETS = 120, 40, 80
+_PARAMETERS, _FEATURES, _SQ_OFFSETS, _CQ_OFFSETS = 120, 20, 40, 80
+_SINGLE_MMAP = 1
 _AT_SQES = 0x10000000
-_SQE = struct.Struct("<BBHiQQIIQ24x")  # opcode, flags, ioprio, fd, off, addr, len, msg_flags, user_data
-_CQE = struct.Struct("<QiI")  # user_data, res, flags
+_SQE = struct.Struct("=BBHiQQIIQ24x")  # opcode, flags, ioprio, fd, off, addr, len, msg_flags, user_data
+_CQE = struct.Struct("=QiI")  # user_data, res, flags
 _HOW = getattr(socket, "MSG_DONTWAIT", 0) | getattr(socket, "MSG_NOSIGNAL", 0)
 
 
@@ -37,6 +39,8 @@ class Uring:
     """One ring, for one thread at a time. Raises OSError where the system has none, or doesn't let us have one."""
 
     def __init__(self) -> None:
+        if sys.platform != "linux":
+            raise OSError("io_uring is Linux's")
         try:
             self._syscall = ctypes.CDLL(None, use_errno=True).syscall
         except (OSError, AttributeError, TypeError) as error:
@@ -53,9 +57,11 @@ class Uring:
             raise
 
     def _map(self, parameters: bytearray) -> None:
-        self._entries, self._completions = struct.unpack_from("<2I", parameters)
-        sq = struct.unpack_from("<10I", parameters, _SQ_OFFSETS)  # head, tail, mask, entries, flags, dropped, array, …
-        cq = struct.unpack_from("<10I", parameters, _CQ_OFFSETS)  # head, tail, mask, entries, overflow, cqes, …
+        self._entries, self._completions = struct.unpack_from("=2I", parameters)
+        if not struct.unpack_from("=I", parameters, _FEATURES)[0] & _SINGLE_MMAP:
+            raise OSError("rings are mapped apart: Linux before 5.4")
+        sq = struct.unpack_from("=10I", parameters, _SQ_OFFSETS)  # head, tail, mask, entries, flags, dropped, array, …
+        cq = struct.unpack_from("=10I", parameters, _CQ_OFFSETS)  # head, tail, mask, entries, overflow, cqes, …
         size = max(sq[6] + 4 * self._entries, cq[5] + _CQE.size * self._completions)
         self._rings = memoryview(mmap.mmap(self._descriptor, size, offset=0))
         self._sqes = memoryview(mmap.mmap(self._descriptor, _SQE.size * self._entries, offset=_AT_SQES))
@@ -79,17 +85,18 @@ class Uring:
 
         The chunk has ENTRIES writes at most.
         """
-        self._submit(chunk)
+        submitted = self._submit(chunk)
         head = self._cq_head[0]
-        left = []
-        for number, sent, _ in _CQE.iter_unpack(self._completed(head, len(chunk))):
+        left = [(lane, frames) for _, frames, lane in chunk[submitted:]]
+        for number, sent, _ in _CQE.iter_unpack(self._completed(head, submitted)):
             _, frames, lane = chunk[number]
             if sent < len(frames):
                 left.append((lane, frames[max(sent, 0) :]))
-        self._cq_head[0] = (head + len(chunk)) & 0xFFFFFFFF
+        self._cq_head[0] = (head + submitted) & 0xFFFFFFFF
         return left
 
-    def _submit(self, chunk: Sequence[Write]) -> None:
+    def _submit(self, chunk: Sequence[Write]) -> int:
+        """How many were begun, the first ones; fewer when the kernel has no memory for more just now."""
         pack, sqes, size, mask = _SQE.pack_into, self._sqes, _SQE.size, self._entries - 1
         tail, last, address = self._sq_tail[0], b"", 0
         for number, (descriptor, frames, _) in enumerate(chunk):
@@ -98,8 +105,11 @@ class Uring:
             pack(sqes, ((tail + number) & mask) * size, _SEND, 0, 0, descriptor, 0, address, len(frames), _HOW, number)
         self._sq_tail[0] = (tail + len(chunk)) & 0xFFFFFFFF
         submitted = 0
-        while submitted < len(chunk):  # a kernel may stop at an entry that it refuses, and goes on when asked again
-            submitted += self._call(_ENTER, self._descriptor, len(chunk) - submitted, 0, _GETEVENTS, None, 0)
+        with suppress(OSError):
+            while submitted < len(chunk):  # a kernel may stop at an entry that it refuses, and goes on when asked again
+                submitted += self._call(_ENTER, self._descriptor, len(chunk) - submitted, 0, _GETEVENTS, None, 0)
+        self._sq_tail[0] = (tail + submitted) & 0xFFFFFFFF
+        return submitted
 
     def _completed(self, head: int, count: int) -> memoryview | bytes:
         """Of each write its number in the chunk, and how many bytes were taken, negative when none."""

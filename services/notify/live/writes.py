@@ -10,13 +10,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from services.notify.live.uring import Left, Uring, Write
+from services.notify.live.uring import ENTRIES, Left, Uring, Write
 from shared.telemetry import get_logger
 
 log = get_logger(__name__)
 
-CHUNK = 64
-"""Writes that a thread takes at a time."""
+CHUNK = ENTRIES
+"""Writes that a thread takes at a time, at most."""
+CHUNK_OF_SINGLES = 8
+"""The same where each is a system call: nothing is gained by more, and who is done first waits for the other."""
 HELPED = 24
 """Writes from which on it pays to call the helper."""
 
@@ -44,6 +46,7 @@ class Writes:
     def __init__(self, hands: tuple[Hand, Hand] | None = None) -> None:
         self._hands = hands
         self._rings: list[Uring] = []
+        self._chunk = CHUNK
         self._todo: deque[Sequence[Write]] = deque()
         self._left: list[Left] = []
         self._helper: threading.Thread | None = None
@@ -59,8 +62,9 @@ class Writes:
 
         No lane may be there twice."""
         hand, _ = self._hands or self._open()
-        self._todo.extend(todo[first : first + CHUNK] for first in range(0, len(todo), CHUNK))
         called = len(todo) >= HELPED and not self._alone
+        size = min(self._chunk, -(-len(todo) // 2)) if called else self._chunk
+        self._todo.extend(todo[first : first + size] for first in range(0, len(todo), size))
         if called:
             self._call_help()
         self._work(hand)
@@ -81,6 +85,8 @@ class Writes:
             self._helper = None
         for ring in self._rings:
             ring.close()
+        self._rings.clear()
+        self._hands = None  # what a ring has mapped goes with the last who knows it
 
     def _open(self) -> tuple[Hand, Hand]:
         try:
@@ -89,7 +95,7 @@ class Writes:
             self._hands = self._rings[0].write, self._rings[1].write
         except OSError as error:  # containers often forbid it
             log.info("writes_one_by_one", why=str(error))
-            self._hands = one_by_one, one_by_one
+            self._hands, self._chunk = (one_by_one, one_by_one), CHUNK_OF_SINGLES
         return self._hands
 
     def _call_help(self) -> None:

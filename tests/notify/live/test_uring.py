@@ -1,5 +1,6 @@
 """Writes by io_uring: whole, in part, or refused, call after call, and what a kernel without it is told to be."""
 
+import ctypes
 import os
 import socket
 import sys
@@ -16,11 +17,13 @@ Pair = tuple[socket.socket, socket.socket]
 
 def allowed() -> bool:
     """Asked of the system, not of our code."""
-    try:
-        with open("/proc/sys/kernel/io_uring_disabled", encoding="ascii") as setting:
-            return setting.read().strip() == "0"
-    except OSError:
+    if sys.platform != "linux":
         return False
+    parameters = ctypes.create_string_buffer(120)
+    descriptor = ctypes.CDLL(None).syscall(425, 1, parameters)  # io_uring_setup
+    if descriptor >= 0:
+        os.close(descriptor)
+    return bool(descriptor >= 0)
 
 
 pytestmark = pytest.mark.skipif(not allowed(), reason="this kernel has no io_uring, or doesn't let us use it")
@@ -76,6 +79,24 @@ def test_what_is_not_taken_comes_back_and_holds_up_nobody(ring: Uring, pairs: li
     refused = [(full.fileno(), words, 7), (broken.fileno(), b"broken", 8), (2**20, b"nobody", 9)]
     assert ring.write([*refused, (near.fileno(), b"x", 1)]) == [(7, words), (8, b"broken"), (9, b"nobody")]
     assert far.recv(10) == b"x"
+
+
+def test_what_the_kernel_has_no_memory_for_comes_back_and_the_ring_goes_on(
+    ring: Uring, pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunk = [(near.fileno(), b"x", n) for n, (near, _) in enumerate(pairs[:9])]
+    call = ring._call
+
+    def short(*arguments: object) -> int:
+        if arguments[2] != 9:
+            raise OSError("no memory")
+        return call(arguments[0], arguments[1], 4, *arguments[3:])
+
+    monkeypatch.setattr(ring, "_call", short)
+    assert ring.write(chunk) == [(n, b"x") for n in range(4, 9)]
+    monkeypatch.undo()
+    assert ring.write(chunk[4:]) == []
+    assert all(far.recv(10) == b"x" for _, far in pairs[:9])
 
 
 def test_a_kernel_that_can_do_no_sends_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
