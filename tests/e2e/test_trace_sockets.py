@@ -212,6 +212,7 @@ async def test_a_silent_process_and_an_absent_redis_are_told_and_the_rest_is_ans
     ann = await room.member("ann")
     post = await ann.post("Who has one? #Ladders")
     tab = await room.tab(ann, 0, TOPIC)
+    await room.numbered(post)  # before that no process is asked
     stopped = room.services.notifies[1]
     stopped.send(signal.SIGSTOP)
     try:
