@@ -6,7 +6,6 @@ Each runs the `chorus` command with its output in a file, which a failing test s
 import contextlib
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from services.bench.stack import free_port
 from services.embedded import Child
 from tests.forks import Fork
 from tests.servers import Database
@@ -170,11 +170,3 @@ def running_stack(database: Database, redis_url: str, folder: Path, extra: Mappi
         yield stack
     finally:
         stack.stop()
-
-
-def free_port() -> int:
-    """A loopback port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

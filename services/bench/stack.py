@@ -8,7 +8,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -213,16 +212,18 @@ def _answers(port: int) -> bool:
 
 
 def free_ports(count: int) -> int:
-    """The first of so many loopback ports in a row, below those that the system gives to clients by itself."""
-    for first in range(20_000, 30_000, count):
+    """The first of so many loopback ports in a row that nobody listens on.
+
+    Below those that the system gives to clients by itself: a client's connection could take one of them before the
+    server that it is meant for is there, or while that one starts again.
+    """
+    for _ in range(1_000):
+        first = 10_000 + secrets.randbelow(22_000 - count)
         if all(is_free("127.0.0.1", first + n) for n in range(count)):
             return first
     raise OSError(f"there are no {count} free ports in a row")
 
 
 def free_port() -> int:
-    """A loopback port that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One of those."""
+    return free_ports(1)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from services.bench.stack import free_port
 from tests.browser.readers import reader
-from tests.stack import Stack, free_port
+from tests.stack import Stack
 
 README = Path(__file__).parents[2] / "services/feed/web/README.md"
 PORT = free_port()

@@ -10,6 +10,7 @@ import asyncpg
 import httpx
 import pytest
 
+from services.bench.stack import free_port
 from services.embedded import Child
 from tests.deploy.compose import ROOT, S3
 from tests.deploy.containers import DIFFERS, READ_ONLY, Machine
@@ -21,7 +22,6 @@ from tests.live_client import LiveClient
 from tests.needed import needed
 from tests.notify.delivery.mail import MailServer, words
 from tests.s3 import s3_server
-from tests.stack import free_port
 
 PAGE = "http://localhost:8080"
 """Where browsers would reach it, by the file."""

@@ -10,11 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.bench.stack import free_port
 from services.embedded import Child
 from shared.postgres import migrate
 from tests.deploy.compose import ROOT
 from tests.servers import at_once
-from tests.stack import Stack, free_port
+from tests.stack import Stack
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 import msgspec
 
+from services.bench.stack import free_port
 from tests.deploy.compose import ROOT, services
 from tests.needed import needed
-from tests.stack import PATIENCE, Service, Stack, free_port
+from tests.stack import PATIENCE, Service, Stack
 
 PROMETHEUS = ROOT / "monitoring" / "prometheus"
 GRAFANA = ROOT / "monitoring" / "grafana"

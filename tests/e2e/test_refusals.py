@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from services.bench.stack import free_port
 from services.embedded import Postgres
 from tests.e2e.elsewhere import HERE
 from tests.servers import Database, fresh_database
-from tests.stack import SECRET, free_port
+from tests.stack import SECRET
 
 NOBODY_LISTENS = "postgresql://chorus_feed:hunter2@127.0.0.1:1/chorus"
 

@@ -17,11 +17,11 @@ import asyncpg
 import httpx
 import pytest
 
+from services.bench.stack import free_port
 from services.embedded import Account, Child, gone, started_at
 from shared.listening import is_free
 from tests.e2e.elsewhere import HERE, Place, reachable
 from tests.servers import at_once, server_folder
-from tests.stack import free_port
 
 PATIENCE = 60
 """Seconds for a first start: initdb, migration and three processes, beside whatever else this machine does."""

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from services.bench.stack import free_port
 from services.embedded import Postgres
 from services.torture.proxy import Proxy
 from shared.eventlog import leadership
@@ -15,7 +16,6 @@ from shared.eventlog.sequencer import Sequencer
 from shared.postgres import migrate
 from tests.eventlog.rig import PATIENCE, Rig, until
 from tests.servers import Database, at_once, server_folder
-from tests.stack import free_port
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import asyncpg
 
+from services.bench.stack import free_port
 from tests.feed.conftest import SECRET
 from tests.servers import Database
-from tests.stack import Service, free_port
+from tests.stack import Service
 
 
 async def test_a_feed_whose_log_is_no_more_ends_with_1(database: Database, tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import asyncpg
 
+from services.bench.stack import free_port
 from services.embedded import Child, server_account
 from shared.postgres import connecting
 from tests.eventlog.rig import until
 from tests.needed import needed
 from tests.servers import Database
-from tests.stack import free_port
 
 SERVERS = 3
 """Servers that one role gets: fewer than any process of ours has connections, so that transactions have to share."""

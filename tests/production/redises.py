@@ -13,8 +13,9 @@ from typing import Any
 import redis
 import trustme
 
+from services.bench.stack import free_port
 from services.embedded import Child
-from tests.stack import free_port
+from shared.listening import is_free
 
 PATIENCE = 30.0
 PASSWORD = "a kettle and a lamp"
@@ -231,8 +232,8 @@ def _share(number: int) -> tuple[int, int]:
 
 
 def _port_for_cluster() -> int:
-    """A free port whose bus port, 10,000 above, is a port too."""
-    while (port := free_port()) > 55_000:
+    """A free port whose bus port, 10,000 above, is free too, and none that the system gives to clients."""
+    while (port := free_port()) > 22_000 or not is_free("127.0.0.1", port + 10_000):
         pass
     return port
 

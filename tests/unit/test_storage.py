@@ -6,13 +6,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from services.bench.stack import free_port
 from services.doctor.photos import photos_found
 from services.feed.images import Processed
 from services.feed.storage import Storage, original_key, variant_key
 from shared.errors import Busy, NotFound
 from shared.settings import Common
 from tests.s3 import S3, s3_server
-from tests.stack import free_port
 
 PHOTO = Processed(
     width=2, height=1, type="image/webp", digest="ab" * 32, small=b"small", medium=b"medium", full=b"full" * 200_000

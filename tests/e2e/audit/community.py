@@ -71,12 +71,14 @@ async def live(stack: Stack) -> None:
 
 
 async def handled(database: Database) -> None:
-    """The notifier is at the head."""
+    """Everything is numbered, and the notifier is at the head. Nobody writes any more."""
     connection = await asyncpg.connect(database.url_direct)
     try:
         async with asyncio.timeout(20):
             while not await connection.fetchval(  # noqa: ASYNC110 - processes are others, and have no event for tests
-                "select c.seq = h.seq and h.seq > 20 from notify.cursor c join eventlog.head h on h.log = c.log"
+                """select c.seq = h.seq and h.seq > 20 and not exists (select from notify.fanout_job)
+                          and (select count(*) from eventlog.event) = (select count(*) from eventlog.entry)
+                   from notify.cursor c join eventlog.head h on h.log = c.log"""
             ):
                 await asyncio.sleep(0.05)
     finally:

@@ -26,6 +26,7 @@ def healthy(
         at_once(demo.seed(of(database, "", folder)))
         with running_stack(database, redis_server.url, folder, {}) as stack:
             at_once(live(stack))
+            stack.feed.stop()
             at_once(handled(database))
         entries: Any = redis.xrange(STREAM)
         yield Healthy(database.name, entries, folder / "media")

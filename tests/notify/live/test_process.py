@@ -10,10 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
+from services.bench.stack import free_port
 from tests.live_client import LiveClient
 from tests.notify.live.house import SECRET, Pen
 from tests.servers import Database
-from tests.stack import Service, free_port
+from tests.stack import Service
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.bench.stack import free_port
 from shared.listening import PortTaken, is_free, listen, reserve
 from tests.live_client import LiveClient
 from tests.notify.live.house import SECRET, Pen, cursor
 from tests.servers import Database
-from tests.stack import Service, free_port
+from tests.stack import Service
 
 
 class Workers(Service):
