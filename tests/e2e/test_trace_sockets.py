@@ -93,6 +93,11 @@ async def room(services: Stack, database: Database, redis_url: str) -> AsyncIter
     await notify.close()
 
 
+async def shown(tab: LiveClient, post: Json) -> None:
+    """The socket has had the post."""
+    await tab.until(lambda: any(f.get("event", {}).get("post", {}).get("id") == post["id"] for f in tab.frames))
+
+
 def session(tab: LiveClient) -> str:
     found: str = tab.welcome["session"]
     return found
@@ -118,7 +123,7 @@ async def test_each_socket_of_a_member_has_its_own_answer(room: Room) -> None:
     await room.sockets_when(first, ann, lambda found: found[session(closed)].closed_at is not None)
 
     post = await ann.post("Found one. #Ladders")
-    await follows.events(TOPIC, 2)
+    await shown(follows, post)
     after = (await ann.get(f"/v1/posts/{post['id']}/comments"))["as_of"]  # read when `follows` had it: not older
     came_back = await room.tab(ann, 1, TOPIC, since=before)
     holds = await room.tab(ann, 0, TOPIC, since=after)
@@ -182,7 +187,7 @@ async def test_a_socket_that_reads_slowly_is_behind_and_the_others_are_not(room:
             await room.pen.append("x", [TOPIC], fill)
         room.stack.callback(asyncio.create_task(_sip(peer)).cancel)
         post = await ann.post("Found one. #Ladders")
-        await reads.until(lambda: any(f.get("event", {}).get("post", {}).get("id") == post["id"] for f in reads.frames))
+        await shown(reads, post)
         # The other process may still be handing it out.
         found = await room.sockets_when(post, ann, lambda found: any("reads slowly" in s.why for s in found.values()))
         [slow] = [each for name, each in found.items() if name != session(reads)]
@@ -198,7 +203,7 @@ async def test_without_a_member_the_sockets_of_everybody_are_counted(room: Room)
     tabs = [await room.tab(ann, 0, TOPIC), await room.tab(bob, 1, TOPIC), await room.tab(None, 1, TOPIC)]
     post = await ann.post("Found one. #Ladders")
     for tab in tabs:
-        await tab.events(TOPIC, 2)
+        await shown(tab, post)
     await room.tab(None, 0, TOPIC)
     await room.tab(None, 0, TOPIC, since=before)
     created = (await room.trace(post)).events[0]
