@@ -182,6 +182,7 @@ class Client:
                 self._reset(frame)
 
     async def _judge_home(self, home: Home, frame: Json) -> None:
+        epoch = home.epoch
         match home.take(frame):
             case "apply":
                 channel = frame["channel"]
@@ -191,7 +192,7 @@ class Client:
                 self.book.counts["gaps"] += 1
                 await self._ask_home()
             case "reset":
-                self.book.resets[frame["reason"]] += 1
+                self.book.reset(self.name, frame, epoch)
                 await self._ask_home()
         if self._tasks is not None:
             for fresh, life in home.unread():
@@ -210,15 +211,14 @@ class Client:
         if life.wrong:
             self.book.wrong += life.wrong
             life.wrong = []
-        if live and not frame["event"]["type"].startswith("torture."):  # those may bear any time
+        # Through a proxy the network itself may be slow, and torture's own events may bear any time.
+        if live and not self.proxied and not frame["event"]["type"].startswith("torture."):
             now = time.time()
             self.book.latencies.append((now, now - datetime.fromisoformat(frame["event"]["at"]).timestamp()))
 
     def _reset(self, frame: Json) -> None:
-        channel, reason = frame["channel"], frame["reason"]
-        self.book.resets[reason] += 1
-        if reason not in ("too_old", "epoch", "reloaded"):
-            self.book.wrong.append(f"{self.name}: reset {reason} of {channel}")
+        channel = frame["channel"]
+        self.book.reset(self.name, frame, self.subscriptions[channel].life.epoch)
         # What one did oneself has no page of its own: without the inbox's events every page is read again.
         again = {channel}
         if channel.startswith("inbox:"):

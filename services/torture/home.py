@@ -39,6 +39,11 @@ class Home:
             "seq": [min(column) for column in zip(*(s["seq"] for s in held), strict=True)],
         }
 
+    @property
+    def epoch(self) -> int | None:
+        """The epoch of what it holds, if it holds anything."""
+        return next((life.epoch for life in self.lives.values()), None)
+
     def unread(self) -> list[tuple[str, Life]]:
         """The channels that were added since this was asked last: somebody has to read their pages."""
         fresh = [(channel, life) for channel, life in self.lives.items() if channel not in self._heard]

@@ -22,7 +22,7 @@ from services.torture.members import GaveUp, Member
 from services.torture.oracle import Oracle
 from services.torture.process import Died
 from services.torture.report import Fired, Report
-from services.torture.scene import Fault, Scene
+from services.torture.scene import Fault, Scene, until
 from services.torture.stage import NOTIFIES, Stage
 
 Say = Callable[[str], None]
@@ -113,6 +113,7 @@ async def _community(stage: Stage, options: Options, report: Report, say: Say, b
 
 
 async def _rounds(scene: Scene, options: Options, report: Report, say: Say, began: float) -> None:
+    book = scene.book
     least = plan.first_deal(options.seed, options.faults) if options.deal else 1
     lasting = {kind: kind.long_hold for kind in options.faults if kind.long_hold and options.seconds >= LONG}
     for number, hand in enumerate(plan.rounds(options.seed, options.faults)):
@@ -120,6 +121,7 @@ async def _rounds(scene: Scene, options: Options, report: Report, say: Say, bega
             break
         faults = [kind(scene, random.Random(f"{options.seed}/{number}/{kind.name}")) for kind in hand]  # noqa: S311
         say(f"{time.monotonic() - began:6.1f} s, round {number}: {', '.join(kind.name for kind in hand)}")
+        book.epoch = None if any(kind.loses_history for kind in hand) else await _epoch(scene)
         holds = [lasting.pop(type(fault), 0.0) or fault.rng.uniform(*fault.hold) for fault in faults]
         for fault, told in zip(faults, await asyncio.gather(*map(_play, faults, holds)), strict=True):
             at = round(time.monotonic() - began, 1)
@@ -134,11 +136,24 @@ async def _rounds(scene: Scene, options: Options, report: Report, say: Say, bega
                 )
             )
             report.wrong += [unproven(fault, told, number)] if unproven(fault, told, number) else []
+        if book.epoch is not None and (now := await _epoch(scene)) != book.epoch:
+            report.wrong.append(f"round {number}: from epoch {book.epoch} to {now}, and Postgres lost nothing")
         if number % LOOK_EVERY == LOOK_EVERY - 1:
             await _look(scene, report, say)
         if report.wrong:
             return
     await _look(scene, report, say)
+
+
+async def _epoch(scene: Scene) -> int:
+    found: list[int] = []
+
+    async def told() -> bool:
+        found.append((await scene.ledger.heads()).epoch)
+        return True
+
+    await until(told, "the log's epoch")
+    return found[-1]
 
 
 def unproven(fault: Fault, told: str, number: int) -> str:
@@ -233,11 +248,12 @@ def _tell(report: Report, scene: Scene) -> None:
 
 
 def spread(seconds: list[float]) -> dict[str, float]:
-    """Median, 99th percentile and most, in milliseconds."""
+    """Median, 95th and 99th percentile and most, in milliseconds."""
     if len(seconds) < 2:
         return {}
     cuts = quantiles(seconds, n=100)
-    return {"p50": cuts[49] * 1000, "p99": cuts[98] * 1000, "most": max(seconds) * 1000}
+    named = {"p50": cuts[49], "p95": cuts[94], "p99": cuts[98], "most": max(seconds)}
+    return {name: each * 1000 for name, each in named.items()}
 
 
 def _causes(error: BaseException) -> list[str]:

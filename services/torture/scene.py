@@ -44,6 +44,8 @@ class Fault:
     touches: ClassVar[frozenset[str]]
     hold: ClassVar[tuple[float, float]] = (0.2, 1.0)
     long_hold: ClassVar[float | None] = None
+    loses_history: ClassVar[bool] = False
+    """Whether Postgres loses what it had committed: the one reason for a new epoch, and for a client to fetch again."""
 
     def __init__(self, scene: Scene, rng: random.Random) -> None:
         self.scene = scene

@@ -23,6 +23,8 @@ MAX_LENGTH = 200_000
 """Entries a stream keeps by default: some 100 MB of 200-byte events, three minutes at 1,000 events a second."""
 CALL_TIMEOUT = 1.0
 """Seconds that any call may take. A Redis that is slower than that is away: Postgres answers in a millisecond."""
+GLANCE_TIMEOUT = 0.25
+"""Seconds that a read may take which waits for nothing, and beside which its reader looks at nothing else."""
 PAGE_BYTES = 1 << 20
 """Payload of one script call: Redis serves nobody else meanwhile, and takes about 5 ms for it."""
 
@@ -117,8 +119,8 @@ class Stream:
         return Reading(_name(owner), self._pairs(found))
 
     async def read_more(self, after: Position, *, count: int) -> Pairs:
-        """What is there already after a position; does not wait, nor ask whose Redis this is."""
-        async with asyncio.timeout(CALL_TIMEOUT):
+        """What is there already after a position; does not wait, nor ask whose Redis this is. Within GLANCE_TIMEOUT."""
+        async with asyncio.timeout(GLANCE_TIMEOUT):
             return self._pairs(await self._redis.xread({self.key: str(after)}, count=count))
 
     def _pairs(self, found: Any) -> Pairs:

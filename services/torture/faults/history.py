@@ -24,6 +24,7 @@ class HistoryLost(Fault):
 
     family, touches = "postgres", EVERYTHING
     hold = (0.0, 0.2)
+    loses_history = True
     because: ClassVar[tuple[str, ...]]
     """Words of which the new epoch's reason has one."""
 

@@ -70,15 +70,15 @@ async def live(stack: Stack) -> None:
         await sam.call("DELETE", f"/v1/posts/{gone['id']}", expect=204)
 
 
-async def handled(database: Database) -> None:
-    """Everything is numbered, and the notifier is at the head. Nobody writes any more."""
+async def handled(database: Database, redis: "redis_py.Redis") -> None:
+    """Everything is numbered and in the stream, and the notifier is at the head. Nobody writes any more."""
     connection = await asyncpg.connect(database.url_direct)
     try:
         async with asyncio.timeout(20):
-            while not await connection.fetchval(  # noqa: ASYNC110 - processes are others, and have no event for tests
-                """select c.seq = h.seq and h.seq > 20 and not exists (select from notify.fanout_job)
-                          and (select count(*) from eventlog.event) = (select count(*) from eventlog.entry)
-                   from notify.cursor c join eventlog.head h on h.log = c.log"""
+            while redis.xlen(STREAM) != await connection.fetchval(  # noqa: ASYNC110 - processes have no event for tests
+                """select h.seq from notify.cursor c join eventlog.head h on h.log = c.log
+                   where c.seq = h.seq and h.seq > 20 and not exists (select from notify.fanout_job)
+                     and (select count(*) from eventlog.event) = (select count(*) from eventlog.entry)"""
             ):
                 await asyncio.sleep(0.05)
     finally:

@@ -27,7 +27,7 @@ def healthy(
         with running_stack(database, redis_server.url, folder, {}) as stack:
             at_once(live(stack))
             stack.feed.stop()
-            at_once(handled(database))
+            at_once(handled(database, redis))
         entries: Any = redis.xrange(STREAM)
         yield Healthy(database.name, entries, folder / "media")
 
