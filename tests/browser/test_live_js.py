@@ -82,6 +82,13 @@ def test_a_gap_is_asked_for_from_the_position_held(gateway: Gateway) -> None:
     assert run(gateway.page, "got") == [52]
 
 
+def test_a_type_that_it_does_not_know_is_ignored(gateway: Gateway) -> None:
+    gateway.tell(type="later", channel="post:1", log=0, prev=50, seq=60)
+    gateway.event(50, 55)
+    gateway.until("got.length === 1")
+    assert run(gateway.page, "got") == [55]
+
+
 @pytest.mark.parametrize("code", [4000, 4001, 4006, None])
 def test_below_4500_it_comes_back_from_its_position_with_a_fresh_ticket(gateway: Gateway, code: int | None) -> None:
     gateway.event(50, 55)

@@ -78,6 +78,16 @@ async def test_what_is_committed_comes_into_the_stream(any_rig: Rig) -> None:
     assert sum([len(await any_rig.streamed(log)) for log in range(any_rig.logs)]) == 90
 
 
+async def test_what_the_stream_shows_is_committed(rig: Rig) -> None:
+    async with rig.running():
+        for _ in range(20):
+            before = await rig.head()
+            await rig.write()
+            while (shown := await rig.stream().last()) is None or shown <= before:
+                pass
+            assert await rig.head() >= shown
+
+
 async def test_what_is_numbered_during_a_comparison_is_published_at_once(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,8 +7,6 @@ import signal
 import pytest
 
 from services.embedded import Redis
-from shared.eventlog import reads, stream
-from shared.eventlog import tail as tails
 from shared.eventlog.entries import Entry, floor
 from shared.eventlog.installation import open_epoch
 from shared.eventlog.position import Position
@@ -242,7 +240,3 @@ async def test_a_tail_carries_on_without_redis_and_comes_back(database: Database
         await drawn_to_redis(rig, tail)
         await rig.settle()
         await rig.check()
-
-
-def test_blocking_reads_are_shorter_than_any_call_may_take() -> None:
-    assert reads.BLOCK < tails.CHECK_EVERY < stream.CALL_TIMEOUT

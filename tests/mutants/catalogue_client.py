@@ -172,4 +172,22 @@ MUTANTS = [
         "  if (!held) return state;",
         (_MODULES.removesuffix("::"),),
     ),
+    Mutant(
+        "page: takes what it does not know for an event",
+        "6",
+        "types that are not known are ignored",
+        PAGE,
+        '    return frame.type === "event" ? this.place(this.mine, frame) : "ignore";',
+        "    return this.place(this.mine, frame);",
+        (f"{_SOCKETS}test_a_type_that_it_does_not_know_is_ignored",),
+    ),
+    Mutant(
+        "page: comes back with the ticket of before",
+        "6",
+        "4001: renewed first, then back",
+        "services/feed/web/live.js",
+        "      token = await this.#ticket();\n",
+        "      token = this.kept ??= await this.#ticket();\n",
+        (f"{_SOCKETS}test_below_4500_it_comes_back_from_its_position_with_a_fresh_ticket",),
+    ),
 ]

@@ -8,6 +8,8 @@ LAG = "shared/eventlog/lag.py"
 _OUTBOX = "tests/eventlog/test_outbox.py::"
 _PUBLISHED = "tests/eventlog/test_publishing.py::"
 _EPOCHS = "tests/eventlog/test_epochs.py::"
+_AGAIN = "tests/eventlog/test_leading_again.py::"
+_TIMES = "tests/unit/test_eventlog_times.py::"
 _LAG = "tests/eventlog/test_lag.py::"
 _STAYS_AWAY = (
     "tests/eventlog/test_tail_and_postgres.py::"
@@ -234,5 +236,52 @@ MUTANTS = [
         "        step = self._settings.drain / max(len(sockets), 1)\n",
         "        step = 0.0\n",
         ("tests/notify/live/test_closing.py::test_who_still_waits_for_4006_learns_nothing_more_whoever_was_revoked",),
+    ),
+    Mutant(
+        "a leader that comes back compares nothing",
+        "4",
+        "on every new connection, before numbering: is this the server of last time",
+        "shared/eventlog/sequencer.py",
+        "        await self._compare()\n",
+        "        if not self._epoch:\n            await self._compare()\n",
+        (f"{_AGAIN}test_a_server_that_changed_while_it_was_away_is_noticed",),
+    ),
+    Mutant(
+        "a lost race is the end",
+        "4",
+        "a serialization failure means: not the leader, try again",
+        "shared/eventlog/sequencer.py",
+        "except (asyncpg.SerializationError, asyncpg.UniqueViolationError,",
+        "except (asyncpg.UniqueViolationError,",
+        (f"{_AGAIN}test_a_leader_that_lost_a_race_for_the_log_tries_again",),
+    ),
+    Mutant(
+        "epochs are only counted",
+        "4",
+        "an epoch is no less than the minutes since 2020",
+        NUMBERING,
+        "p_redis + 1,\n                       eventlog.minutes_since_2020());\n",
+        "p_redis + 1);\n",
+        (f"{_EPOCHS}test_an_epoch_never_repeats",),
+    ),
+    Mutant(
+        "a new epoch counts from one",
+        "4",
+        "`seq` never restarts",
+        NUMBERING,
+        "    UPDATE eventlog.log SET epoch = opened;\n",
+        "    UPDATE eventlog.log SET epoch = opened;\n"
+        "    INSERT INTO eventlog.tick (log, after, seq, snapshot)\n"
+        "        SELECT log, seq, 0, snapshot FROM eventlog.head WHERE seq > 0;\n",
+        (f"{_EPOCHS}test_another_timeline_opens_one_epoch_for_all_logs",),
+    ),
+    Mutant(
+        "a glance takes as long as a call",
+        "4",
+        "Redis is of no use: what it owes comes from Postgres within a second",
+        "shared/eventlog/stream.py",
+        "GLANCE_TIMEOUT = 0.25\n",
+        "GLANCE_TIMEOUT = CALL_TIMEOUT\n",
+        (f"{_TIMES}test_a_read_beside_which_nobody_looks_at_the_head_takes_no_longer_than_lies_between_two_looks",),
     ),
 ]

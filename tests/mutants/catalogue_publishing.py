@@ -196,4 +196,28 @@ MUTANTS = [
         "        if found is None:\n",
         (f"{_PUBLISHED}test_redis_of_another_installation_is_refused_at_the_start",),
     ),
+    Mutant(
+        "a flush opens an epoch",
+        "1.4",
+        "losing Redis forces no client to reload",
+        PUBLISHER,
+        "        if last is not None and last > (now.epoch, now.head):\n",
+        "        if last is None and now.head:\n"
+        "            last = Position(now.epoch, now.head + 1)\n"
+        "        if last is not None and last > (now.epoch, now.head):\n",
+        (_REFILLED,),
+    ),
+    Mutant(
+        "published before its commit",
+        "4",
+        "numbered, committed, then published",
+        "shared/eventlog/sequencer.py",
+        "            rows: list[Any] = await connection.fetch(_NUMBER, self.log, self._epoch, PAGE)\n",
+        "            async with connection.transaction():\n"
+        "                rows: list[Any] = await connection.fetch(_NUMBER, self.log, self._epoch, PAGE)\n"
+        "                if rows and self._publisher is not None:\n"
+        "                    self._publisher.numbered(self._epoch, rows)\n"
+        "                    await asyncio.sleep(0.05)\n",
+        (f"{_PUBLISHED}test_what_the_stream_shows_is_committed",),
+    ),
 ]
