@@ -17,20 +17,20 @@ WIDTH = 118
 
 
 class Criterion(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure with its target; `ours` None: it could not be measured. `unit` is for the reader. `stated`: the
-    target before it was scaled; None where it does not depend on the machine."""
+    """One figure with its target, None where none is claimed; `ours` None: it could not be measured. `unit` is for the
+    reader. `stated`: the target before it was scaled; None where it does not depend on the machine."""
 
     name: str
     unit: str
     better: Literal["less", "more"]
-    target: float
+    target: float | None
     ours: float | None
     stated: float | None = None
 
     @property
     def ratio(self) -> float | None:
         """How many times better than the target: 1 or more is reached."""
-        return self._ratio(self.target)
+        return None if self.target is None else self._ratio(self.target)
 
     @property
     def stated_ratio(self) -> float | None:
@@ -46,6 +46,8 @@ class Criterion(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def reached(self) -> bool:
+        if self.target is None:
+            return self.ours is not None
         return self.ratio is not None and self.ratio >= 1
 
 
@@ -58,6 +60,11 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     limit: str = ""
     notes: tuple[str, ...] = ()
     reason: str | None = None
+
+    @property
+    def claims(self) -> bool:
+        """Whether anything has a target; otherwise it is printed, and no more."""
+        return any(criterion.target is not None for criterion in self.criteria) or not self.criteria
 
     @property
     def reached(self) -> bool:
@@ -121,7 +128,7 @@ def print_table(figures: list[Figure], heading: list[str], console: Console | No
 
 
 def _add(table: Table, figure: Figure) -> None:
-    verdict = "yes" if figure.reached else "no"
+    verdict = "no" if not figure.reached else "yes" if figure.claims else ""
     if not figure.criteria:
         table.add_row(figure.row, figure.title, "", "–", "", "", figure.limit, "no")
     for number, criterion in enumerate(figure.criteria):
@@ -130,9 +137,9 @@ def _add(table: Table, figure: Figure) -> None:
         table.add_row(
             figure.row if first else "",
             f"{figure.title}: {criterion.name}" if first else f"… {criterion.name}",
-            f"{sign} {shown(criterion.target)} {criterion.unit}",
+            "" if criterion.target is None else f"{sign} {shown(criterion.target)} {criterion.unit}",
             f"{shown(criterion.ours)} {criterion.unit}",
-            shown(criterion.ratio),
+            "" if criterion.target is None else shown(criterion.ratio),
             "" if criterion.stated is None else shown(criterion.stated_ratio),
             figure.limit if first else "",
             verdict if first else "",

@@ -4,6 +4,8 @@ Latency runs from the stamp before the INSERT to the reader's arrival, over ever
 """
 
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -93,14 +95,21 @@ def start_publisher(bench: Bench, channels: list[str], rate: float) -> Worker:
     return worker
 
 
-def window(bench: Bench, audience: Audience, rate: int, seconds: float) -> Run:
-    """One window with fresh sockets and a fresh publisher."""
+def window(
+    bench: Bench,
+    audience: Audience,
+    rate: int,
+    seconds: float,
+    beside: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> Run:
+    """One window with fresh sockets and a fresh publisher; `beside` is entered once they are connected."""
     hellos = [hello([channel]) for channel in audience.channels]
     publisher = start_publisher(bench, audience.channels, rate)
     try:
         readers = Readers(bench.tools, bench.stack.ports["notify"], audience.sockets, hellos)
         try:
-            return _measured(bench, audience, publisher, readers, seconds)
+            with beside():
+                return _measured(bench, audience, publisher, readers, seconds)
         finally:
             readers.end()
     finally:
@@ -204,7 +213,7 @@ def row_hot(bench: Bench, row: str, rate: int, p50: float | None, p99: float, pe
         target = per_second * bench.size.sockets / 1000
         wanted = bench.scale.more("deliveries", target, middle([run.per_second for run in runs]))
         offered = HELD * rate * bench.size.sockets  # however fast the machine: more can't be delivered
-        criteria = (msgspec.structs.replace(wanted, target=min(wanted.target, offered)), *criteria)
+        criteria = (msgspec.structs.replace(wanted, target=min(wanted.target or offered, offered)), *criteria)
     return summarised(row, f"hot channel, {bench.size.sockets:,} sockets, {rate:,}/s", rate, runs, criteria, bench)
 
 

@@ -58,7 +58,8 @@ def _latencies(bench: Bench, seconds: float) -> _Window:
         time.sleep(max(0, since / 1e6 - time.time()))
         meter.start()
         sent = msgspec.convert(publisher.answer(seconds + 60), Sent)
-        cpu = cpu_note(meter.shares(seconds), {"publisher": 100 * sent.cpu / seconds})
+        load = {"reader": 100 * reader.cpu / seconds, "publisher": 100 * sent.cpu / seconds}
+        cpu = cpu_note(meter.shares(seconds), load)
         found = reader.finish(sent.events, patience=10)
     finally:
         publisher.end()

@@ -1,8 +1,9 @@
 """The row of readers that stop reading: what they cost the others, and what each of them makes the process hold.
 
 The same number of sockets is measured with all of them reading, and with one in ten stalled, in turn. A stalled client
-says hello, is live, and never reads again; its receive buffer is small, so that what it doesn't take waits on our side.
-It is closed with 4002 after 15 s, later than the window.
+says hello, is live, and never reads again. The kernel takes some megabytes for it nevertheless, so it is sent those on
+a channel of its own first: the window begins when the rounds leave all of them out. They are closed with 4002 after
+15 s, later than the window.
 """
 
 import base64
@@ -12,11 +13,14 @@ import secrets
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.client import HTTPConnection
 
 from services.bench.bench import Bench
 from services.bench.figures import Criterion, Figure, middle
 from services.bench.live_rows import Audience, cpu_of, hello, lost, window
+from services.bench.stack import Stack
+from services.bench.tools import ToolFailed
 
 RATE = 1_000
 SHARE = 10
@@ -24,7 +28,11 @@ SHARE = 10
 RECEIVE = 4_096
 SAMPLE_EVERY = 2.0
 """Seconds between two looks at /metrics: each takes some milliseconds of the very process that is measured."""
-_WAITING = re.compile(rb"^chorus_live_in_flight_bytes ([0-9.e+]+)$", re.MULTILINE)
+WAITING, BEHIND = "chorus_live_in_flight_bytes", "chorus_live_sessions_behind"
+FILL = 10, 3_500
+"""Events of a transaction, and bytes of each, that fill the kernel's buffers: small beside any bound of ours."""
+FILLS = 1_000
+"""Such transactions at most: 35 MB, where Linux takes 4 to 6 for a socket unless told otherwise."""
 
 
 def row_stalled(bench: Bench) -> Figure:
@@ -36,10 +44,10 @@ def row_stalled(bench: Bench) -> Figure:
     bench.stack.services("sequencer", "notify")
     ratios, held, besides, each = [], [], [], []
     for _ in range(bench.runs):
-        with _stalled(bench.stack.ports["notify"], 0):  # whoever looks at /metrics costs both the same
-            well = window(bench, everybody, RATE, bench.size.seconds)
-        with _stalled(bench.stack.ports["notify"], stalled) as waiting:
-            beside = window(bench, others, RATE, bench.size.seconds)
+        waiting: list[float] = []
+        # Whoever looks at /metrics costs both the same.
+        well = window(bench, everybody, RATE, bench.size.seconds, partial(_stalled, bench.stack, 0, []))
+        beside = window(bench, others, RATE, bench.size.seconds, partial(_stalled, bench.stack, stalled, waiting))
         each.append(f"{well.read['p99_ms']:.1f} / {beside.read['p99_ms']:.1f}")
         ratios.append(beside.read["p99_ms"] / well.read["p99_ms"])
         held.append(max(waiting, default=0) / stalled / 1024)
@@ -61,20 +69,35 @@ def row_stalled(bench: Bench) -> Figure:
 
 
 @contextlib.contextmanager
-def _stalled(port: int, count: int) -> Iterator[list[float]]:
-    """So many clients that don't read; the list fills with the bytes that wait in all of notify's write buffers."""
-    samples: list[float] = []
+def _stalled(stack: Stack, count: int, samples: list[float]) -> Iterator[None]:
+    """So many clients that don't read and are behind; `samples` fills with the bytes that wait in all write buffers."""
+    port = stack.ports["notify"]
     done = threading.Event()
     sampler = threading.Thread(target=_sample, args=(port, done, samples))
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as clients:
         for _ in range(count):
-            stack.enter_context(contextlib.closing(_listener(port)))
+            clients.enter_context(contextlib.closing(_listener(port)))
+        _fill(stack, count)
         sampler.start()
         try:
-            yield samples
+            yield
         finally:
             done.set()
             sampler.join()
+
+
+def _fill(stack: Stack, count: int) -> None:
+    """Returns when so many sessions are behind."""
+    for _ in range(FILLS):
+        if _gauge(stack.ports["notify"], BEHIND) >= count:
+            return
+        stack.query(
+            """SELECT count(eventlog.append('bench', 'bench.fill', ARRAY['topic:benchfill'],
+                                            convert_to(format('{"pad":"%s"}', repeat('x', $2::int)), 'UTF8')))
+               FROM generate_series(1, $1::int)""",
+            *FILL,
+        )
+    raise ToolFailed(f"fewer than {count} readers that do not read are behind")
 
 
 def _listener(port: int) -> socket.socket:
@@ -89,9 +112,9 @@ def _listener(port: int) -> socket.socket:
         f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: chorus.v1\r\n\r\n".encode()
     )
     _read_until(client, b"\r\n\r\n")  # RFC 6455: nothing is said before the handshake's answer
-    text = hello(["topic:bench"])
+    text = hello(["topic:bench", "topic:benchfill"])
     client.sendall(bytes((0x81, 0x80 | len(text), 0, 0, 0, 0)) + text)
-    _read_until(client, b'"subscribed"')
+    _read_until(client, b'"channel":"topic:benchfill","as_of"')
     return client
 
 
@@ -106,13 +129,15 @@ def _read_until(client: socket.socket, wanted: bytes) -> None:
 
 def _sample(port: int, done: threading.Event, samples: list[float]) -> None:
     while not done.wait(SAMPLE_EVERY):
-        connection = HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            connection.request("GET", "/metrics")
-            found = _WAITING.search(connection.getresponse().read())
-        except OSError:
-            continue
-        finally:
-            connection.close()
-        if found is not None:
-            samples.append(float(found[1]))
+        with contextlib.suppress(OSError):
+            samples.append(_gauge(port, WAITING))
+
+
+def _gauge(port: int, name: str) -> float:
+    """One of notify's own. Raises OSError."""
+    with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        connection.request("GET", "/metrics")
+        found = re.search(rf"^{name} ([0-9.e+]+)$", connection.getresponse().read().decode(), re.MULTILINE)
+    if found is None:
+        raise ToolFailed(f"notify tells no {name}")
+    return float(found[1])

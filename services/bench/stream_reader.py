@@ -15,6 +15,8 @@ class StreamReader:
         self._client = redis.Redis.from_url(url, socket_timeout=5)
         self._stream = stream
         self._latencies: list[int] = []
+        self.cpu = 0.0
+        """Seconds that reading took of a processor, within the window."""
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -25,9 +27,14 @@ class StreamReader:
         self._thread.start()
 
     def _read(self, last: bytes, since: int, until: int) -> None:
+        before = time.thread_time()
         while not self._stopping.is_set():
             found: Any = self._client.xread({self._stream: last}, count=1000, block=500)
             now = time.time_ns() // 1000
+            if now < since:
+                before = time.thread_time()
+            elif now < until:
+                self.cpu = time.thread_time() - before
             for _, entries in found or []:
                 last = entries[-1][0]
                 for _, fields in entries:

@@ -253,4 +253,13 @@ MUTANTS = [
         "                pass\n",
         (f"{_GUARANTEES}test_home_has_what_was_joined_while_it_was_read",),
     ),
+    Mutant(
+        "a replay's chain begins where the ring does",
+        "6",
+        "a replay's first `prev` is `since`, or what was sent last",
+        "services/notify/live/pieces.py",
+        "                prev = max(ring.previous(channel, entries[0].seq), known[channel, ring.log])\n",
+        "                prev = ring.previous(channel, entries[0].seq)\n",
+        ("tests/notify/live/test_hub.py::test_a_chain_goes_on_from_what_was_sent_when_the_ring_has_let_go_of_it",),
+    ),
 ]
