@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from services.torture import memory, plan
+from services.torture.book import Book
 from services.torture.chain import Chain
 from services.torture.faults import ALL
 from services.torture.http import Http, Unreached
@@ -186,6 +187,26 @@ def test_a_version_that_does_not_grow_and_an_event_that_comes_twice_are_seen() -
     event = {"id": "103", "type": "comment.edited", "comment": {"id": "3", "version": 1}}
     followed.apply({"log": 0, "seq": 4, "event": event})
     assert len(followed.wrong) == 2
+
+
+@pytest.mark.parametrize(
+    ("reason", "epoch", "now", "wrong"),
+    [
+        ("epoch", 7, 8, False),  # what it held was lost
+        ("epoch", 7, None, False),  # it is being lost
+        ("epoch", None, 8, False),  # it held nothing
+        ("epoch", 8, 8, True),
+        ("too_old", 8, 8, True),
+        ("reloaded", 7, 8, True),
+    ],
+)
+def test_lost_history_is_the_one_reason_to_fetch_again(
+    reason: str, epoch: int | None, now: int | None, wrong: bool
+) -> None:
+    book = Book()
+    book.epoch = now
+    book.reset("someone", {"type": "reset", "channel": "post:1", "reason": reason}, epoch)
+    assert (bool(book.wrong), book.resets[reason]) == (wrong, 1)
 
 
 async def test_a_redis_that_is_new_has_no_stream_yet(redis_url: str) -> None:

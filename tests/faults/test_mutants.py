@@ -25,6 +25,7 @@ CASES = {
     "tail's density check dropped": "redis-trimmed-past-reader,redis-promoted",
     "versions stand still": "feed-killed",
     "numbering waits for Redis": "redis-down",
+    "a flush opens an epoch": "redis-flushed",
     "a round goes to who is full": "readers-stopped",
     "the newest first": "notify-killed",
     "cursor moved outside the transaction": "notifier-before-cursor",

@@ -95,6 +95,24 @@ class NotificationLost(Fault):
         await until(gone, "notifications that were read are gone")
 
 
+class EpochForNothing(Fault):
+    """Everybody is told to fetch again, and Postgres has lost nothing."""
+
+    name, family, touches = "epoch-for-nothing", "sabotage", frozenset({"postgres"})
+
+    async def inject(self) -> None:
+        [row] = await self.scene.stage.fetch("SELECT eventlog.open_epoch(NULL, 0, 'sabotage')")
+        self.evidence = f"epoch {row[0]}"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+async def test_an_epoch_without_lost_history_is_what_the_run_ends_with() -> None:
+    report = await torture(Options(seed="epoch", seconds=1, faults=[EpochForNothing], clients=20, rate=30), print)
+    assert any("and Postgres lost nothing" in line for line in report.wrong), report.wrong
+    scratch.clear(Path(report.kept), keep_logs=False)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_what_is_broken_behind_the_oracle_s_back_is_what_the_run_ends_with(
