@@ -22,7 +22,7 @@ class Book:
     def reset(self, who: str, frame: dict[str, Any], epoch: int | None) -> None:
         """A client is told to fetch again; what it had was of that epoch, None: it had nothing.
 
-        Only lost history is a reason. A run is too short for positions that are too old, and reloads no channel.
+        Only lost history is a reason: nobody is away for long enough to be too old, and no channel is reloaded.
         """
         reason = frame["reason"]
         self.resets[reason] += 1
