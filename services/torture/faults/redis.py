@@ -49,6 +49,7 @@ class Killed(Fault):
     """kill -9, and an empty one in its place."""
 
     name, family, touches = "redis-killed", "redis", REDIS
+    hold = (0.2, 2.5)  # long enough for processes and Postgres to die while there is no Redis
 
     async def inject(self) -> None:
         """See Fault."""
