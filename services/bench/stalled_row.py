@@ -1,9 +1,8 @@
 """The row of readers that stop reading: what they cost the others, and what each of them makes the process hold.
 
-The same number of sockets is measured with all of them reading, and with one in ten stalled, in turn. A stalled client
-says hello, is live, and never reads again. The kernel takes some megabytes for it nevertheless, so it is sent those on
-a channel of its own first: the window begins when the rounds leave all of them out. They are closed with 4002 after
-15 s, later than the window.
+All read, or one in ten has said hello and never reads again, in turn. The kernel takes some megabytes for whoever stalls,
+so it is sent those first, on a channel of its own: the window begins when the rounds leave all of them out. They are
+closed with 4002 after 15 s, later than the window.
 """
 
 import base64
