@@ -1,6 +1,6 @@
 """The row of readers that stop reading: what they cost the others, and what each of them makes the process hold.
 
-All read, or one in ten has said hello and never reads again, in turn. The kernel takes some megabytes for whoever stalls,
+All read, or one in ten has said hello and never reads again, in turn. The kernel takes some megabytes for who stalls,
 so it is sent those first, on a channel of its own: the window begins when the rounds leave all of them out. They are
 closed with 4002 after 15 s, later than the window.
 """
