@@ -64,7 +64,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def claims(self) -> bool:
         """Whether anything has a target; otherwise it is printed, and no more."""
-        return any(criterion.target is not None for criterion in self.criteria) or not self.criteria
+        return any(criterion.target is not None for criterion in self.criteria)
 
     @property
     def reached(self) -> bool:
