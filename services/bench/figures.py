@@ -62,13 +62,15 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
     @property
-    def claims(self) -> bool:
-        """Whether anything has a target; otherwise it is printed, and no more."""
-        return any(criterion.target is not None for criterion in self.criteria)
-
-    @property
     def reached(self) -> bool:
         return self.reason is None and bool(self.criteria) and all(criterion.reached for criterion in self.criteria)
+
+    @property
+    def verdict(self) -> str:
+        """`reached` in words; empty where all is measured and nothing has a target: it is printed, and no more."""
+        if self.reached and all(criterion.target is None for criterion in self.criteria):
+            return ""
+        return "yes" if self.reached else "no"
 
 
 class Scale(msgspec.Struct, frozen=True):
@@ -128,7 +130,6 @@ def print_table(figures: list[Figure], heading: list[str], console: Console | No
 
 
 def _add(table: Table, figure: Figure) -> None:
-    verdict = "no" if not figure.reached else "yes" if figure.claims else ""
     if not figure.criteria:
         table.add_row(figure.row, figure.title, "", "–", "", "", figure.limit, "no")
     for number, criterion in enumerate(figure.criteria):
@@ -142,7 +143,7 @@ def _add(table: Table, figure: Figure) -> None:
             "" if criterion.target is None else shown(criterion.ratio),
             "" if criterion.stated is None else shown(criterion.stated_ratio),
             figure.limit if first else "",
-            verdict if first else "",
+            figure.verdict if first else "",
         )
     table.add_section()
 

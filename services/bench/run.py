@@ -14,6 +14,8 @@ from services.embedded import Engine
 
 Say = Callable[[str], None]
 
+_SAID = {"yes": "reached", "no": "not reached", "": "nothing claimed"}
+
 QUIET = 1.5
 """How far two looks at the raw write may be apart; on an idle machine they differ by a fifth."""
 
@@ -52,7 +54,7 @@ def _row(bench: Bench, name: str, say: Say) -> Figure:
     except Exception as error:  # one row that can't be measured costs no other
         say("".join(traceback.format_exception(error)))
         return Figure(row=name, title="could not be measured", reason=f"{type(error).__name__}: {error}")
-    say(f"{name} took {time.monotonic() - began:.0f} s: {'reached' if figure.reached else 'not reached'}")
+    say(f"{name} took {time.monotonic() - began:.0f} s: {_SAID[figure.verdict]}")
     return figure
 
 
