@@ -11,12 +11,16 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 _SIGNED = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/]+)/(?P<day>\d{8})/(?P<region>[^/]+)/s3/aws4_request, ?"
     r"SignedHeaders=(?P<headers>[^,]+), ?Signature=(?P<signature>[0-9a-f]{64})"
 )
+
+
+PAGE = 3
+"""Keys that one listing says."""
 
 
 class S3:
@@ -46,6 +50,21 @@ class S3:
         return hmac.compare_digest(hmac.digest(key, words.encode(), "sha256").hex(), said["signature"])
 
 
+def _listed(objects: dict[str, bytes], asked: dict[str, list[str]]) -> bytes:
+    """One page of what lies under the prefix, in the order of the keys; few a page, so that there are several."""
+    prefix, after = asked.get("prefix", [""])[0], asked.get("continuation-token", [""])[0]
+    keys = sorted(key for path in objects if (key := path.removeprefix("/photos/")).startswith(prefix) and key > after)
+    page = keys[:PAGE]
+    rows = "".join(
+        f"<Contents><Key>{key}</Key><Size>{len(objects[f'/photos/{key}'])}</Size><ETag>&quot;0&quot;</ETag>"
+        f"<LastModified>2026-11-23T12:00:00.000Z</LastModified></Contents>"
+        for key in page
+    )
+    more = f"<NextContinuationToken>{page[-1]}</NextContinuationToken>" if len(keys) > PAGE else ""
+    cut = str(bool(more)).lower()
+    return f"<ListBucketResult><IsTruncated>{cut}</IsTruncated>{more}{rows}</ListBucketResult>".encode()
+
+
 @contextmanager
 def s3_server(*, key: str = "chorus", secret: str = "a key of S3", region: str = "us-east-1") -> Iterator[S3]:
     """A server that listens, for the length of the block; and has the bucket `photos`."""
@@ -62,7 +81,7 @@ def s3_server(*, key: str = "chorus", secret: str = "a key of S3", region: str =
             elif not self.path.startswith(("/photos/", "/photos?")):
                 self._send(404, b"<Error><Code>NoSuchBucket</Code></Error>")
             elif "list-type=2" in self.path:
-                self._send(200, b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+                self._send(200, _listed(s3.objects, parse_qs(urlsplit(self.path).query)))
             elif self.command == "PUT":
                 s3.objects[self.path] = body
                 self._send(200, b"")

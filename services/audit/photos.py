@@ -4,8 +4,6 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from obstore.exceptions import BaseError
-
 from services.audit.counts import asked, rows_about
 from services.audit.finding import Finding, Tally
 from services.audit.reading import pages, snapshot
@@ -13,6 +11,7 @@ from services.feed.images import SIZES
 from services.feed.settings import FeedSettings
 from services.feed.storage import Storage, original_key, variant_key
 from services.progress import Report
+from shared.errors import Busy
 from shared.postgres import Connection
 
 PAGE = 500
@@ -38,12 +37,12 @@ async def kept(connection: Connection, settings: FeedSettings, report: Report) -
             found = [row async for row in asked.photos(connection, after=page.after, last=page.last)]
             rows.add(len(found), (f"photo {row['id']}: there is no folder of photos" for row in found))
         return [rows.finding(), files.finding()]
-    storage = Storage(settings.media_url, settings.data_dir)
+    storage = Storage.of(settings)
     try:
         await _rows(connection, storage, rows, report)
         await _files(connection, storage, files, report)
-    except BaseError as error:
-        why = f"storage can't be asked: {type(error).__name__}"
+    except Busy as error:
+        why = f"storage can't be asked: {type(error.__cause__).__name__}"
         return [rows.unknown(why), files.unknown(why)]
     return [rows.finding(), files.finding()]
 

@@ -4,11 +4,13 @@ A key is written once and never changed, so what is served can be cached for eve
 Originals are kept only for imported photos, byte for byte, so that an export equals its import; they are never served.
 """
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import obstore
 from obstore.exceptions import BaseError
@@ -21,8 +23,10 @@ from shared.settings import Common
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config
 
-CHUNK = 256 * 1024
-"""Bytes read at once when a photo is streamed."""
+T = TypeVar("T")
+
+THREADS = 16
+"""Calls at once; each is bounded by the times below."""
 LISTED = 500
 """Keys listed at once."""
 _RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
@@ -43,7 +47,8 @@ def original_key(digest: str) -> str:
 class Storage:
     """Objects by key. Writes are whole or not at all.
 
-    Everything raises Busy while what keeps them is away, or refuses.
+    Everything raises Busy while what keeps them is away, or refuses. The library is called in threads of our own: its
+    own `async` calls come back in its native threads, and one that does as the interpreter ends aborts the process.
     """
 
     def __init__(self, media_url: str, data_dir: str | Path, *, s3: "S3Config | None" = None) -> None:
@@ -61,6 +66,7 @@ class Storage:
         else:
             folder = Path(data_dir) / "media"
             self._store = LocalStore(folder, mkdir=True, automatic_cleanup=True)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="storage")
 
     @classmethod
     def of(cls, settings: Common) -> "Storage":
@@ -77,37 +83,23 @@ class Storage:
     async def put(self, key: str, content: bytes) -> None:
         """Keeps `content` under `key`; what was there is replaced as a whole."""
         with _reached(new=True):
-            await obstore.put_async(self._store, key, content)
+            await self._call(lambda: obstore.put(self._store, key, content))
 
     async def look(self) -> None:
         """The place is there, and lets us see what it holds."""
         with _reached(new=True):
-            async for _ in obstore.list(self._store, chunk_size=1):
-                return
+            await self._call(lambda: next(obstore.list(self._store, chunk_size=1), None))
 
     async def get(self, key: str) -> bytes:
         """The whole object. Raises NotFound."""
         with _reached():
-            found = await obstore.get_async(self._store, key)
-            return bytes(await found.bytes_async())
-
-    async def stream(self, key: str) -> tuple[int, AsyncIterator[bytes]]:
-        """An object's size in bytes and its content in pieces. Raises NotFound before the first piece."""
-        with _reached():
-            found = await obstore.get_async(self._store, key)
-
-        async def pieces() -> AsyncIterator[bytes]:
-            with _reached():
-                async for piece in found.stream(min_chunk_size=CHUNK):
-                    yield bytes(piece)
-
-        return found.meta["size"], pieces()
+            return await self._call(lambda: bytes(obstore.get(self._store, key).bytes()))
 
     async def holds(self, key: str) -> bool:
         """Whether something is kept under `key`."""
         try:
             with _reached():
-                await obstore.head_async(self._store, key)
+                await self._call(lambda: obstore.head(self._store, key))
         except NotFound:
             return False
         return True
@@ -115,13 +107,14 @@ class Storage:
     async def keys(self) -> AsyncIterator[list[str]]:
         """Every key under which something is kept, some hundred at a time, in no order."""
         with _reached(new=True):
-            async for found in obstore.list(self._store, chunk_size=LISTED):
+            listing = obstore.list(self._store, chunk_size=LISTED)
+            while found := await self._call(lambda: next(listing, None)):
                 yield [each["path"] for each in found]
 
     async def delete(self, key: str) -> None:
         """Nothing is kept under `key` any more; already gone is well."""
         with suppress(NotFound), _reached():
-            await obstore.delete_async(self._store, key)
+            await self._call(lambda: obstore.delete(self._store, key))
 
     async def drop(self, digest: str) -> None:
         """Nothing is kept of the photo with this digest, neither sizes nor original; already gone is well."""
@@ -134,6 +127,9 @@ class Storage:
             await self.put(variant_key(photo.digest, size), content)
         if original is not None:
             await self.put(original_key(photo.digest), original)
+
+    async def _call(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
 @contextmanager
