@@ -58,6 +58,18 @@ async def test_topics_are_locked_in_the_order_of_their_slugs(community: Communit
     made(await posting)
 
 
+async def test_topics_are_locked_before_their_posts(community: Community, other: Session) -> None:
+    ada = await community.member()
+    post = await ada.post("#ash")
+    async with community.owner.transaction():
+        await community.owner.execute("select from feed.topic_count where slug = 'ash' for update")
+        change = {"version": 1, "body": "no tree"}
+        editing = asyncio.create_task(ada.call("PATCH", f"/v1/posts/{post['id']}", change))
+        await blocked(other)
+        assert await free(other, "id from feed.post") == [int(post["id"])]
+    assert (await editing).status_code == 200
+
+
 async def test_a_post_is_locked_before_its_comments(community: Community, other: Session) -> None:
     ada = await community.member()
     post = await ada.post("x")

@@ -137,6 +137,15 @@ MUTANTS = [
         (f"{_SOCKETS}test_a_gap_is_asked_for_from_the_position_held",),
     ),
     Mutant(
+        "page: what is forbidden is asked for again",
+        "6",
+        "after forbidden not before the credentials change",
+        "services/feed/web/app/stream.js",
+        'reset: (reason) => reason !== "forbidden" && readAgain(',
+        "reset: (reason) => readAgain(",
+        ("tests/browser/test_following.py",),
+    ),
+    Mutant(
         "page: comes back though told to stay away",
         "6",
         "close codes from 4500 on: do not come back",

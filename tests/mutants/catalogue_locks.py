@@ -21,6 +21,17 @@ MUTANTS = [
         (f"{_LOCKS}test_topics_are_locked_in_the_order_of_their_slugs",),
     ),
     Mutant(
+        "a post locked before its topics",
+        "4",
+        "topics are locked before posts",
+        "services/feed/edits.py",
+        "                before = await _lock(connection, post_id, new)\n"
+        "                post = await _own(connection, post_id, account_id)\n",
+        "                post = await _own(connection, post_id, account_id)\n"
+        "                before = await _lock(connection, post_id, new)\n",
+        (f"{_LOCKS}test_topics_are_locked_before_their_posts",),
+    ),
+    Mutant(
         "a comment locked before its post",
         "4",
         "a post is locked before its comments",
