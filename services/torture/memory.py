@@ -5,6 +5,7 @@ which are the defaults where it names none; what they bound in entries is priced
 """
 
 import os
+import re
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +27,8 @@ GUESTS = 64 * 1024 * 1024 + 16e6
 """Bytes of the feed's pages in memory, and of the channels that it remembers beside them."""
 HASHES = 4 * 19_456 * 1024
 """Bytes of passwords that are being hashed, and of blocks that were not given back."""
+INDEXES = 64 * 1024 * 1024
+"""Postgres's maintenance_work_mem: a restore builds indexes. Nothing else that we ask of a backend sorts much."""
 
 
 class Weight(NamedTuple):
@@ -57,6 +60,10 @@ class Growth:
         elif now and time.monotonic() - self._since > SETTLED:
             self._base = now
 
+    def found(self, held: float) -> None:
+        """One of them holds so much, which all counts: they come and go too fast for each to be watched."""
+        self.peak = self.grown = max(self.grown, held)
+
 
 def may_grow(role: str, log: Weight, sockets: int) -> float:
     """MB that a process in that role may take beyond what it had when it was up; `sockets` are those of one notify."""
@@ -69,6 +76,8 @@ def may_grow(role: str, log: Weight, sockets: int) -> float:
             held = 3 * min(PAGE * log.longest, log.payloads) + PAGE * ENTRY
         case "redis":
             held = 2 * _kept(log, STREAM)
+        case "backend":
+            held = INDEXES
         case _:
             held = 0
     return SLACK + held / MB
@@ -77,6 +86,24 @@ def may_grow(role: str, log: Weight, sockets: int) -> float:
 def _kept(log: Weight, most: int) -> float:
     """Bytes of the newest entries, if no more than `most` are kept."""
     return min(1.0, most / max(log.entries, 1)) * (log.entries * ENTRY + log.payloads)
+
+
+def largest_child(pid: int) -> float:
+    """What the largest child of a process holds for itself, in MB: of Postgres's backends without shared buffers."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return 0.0
+    return max(map(_private, children), default=0.0)
+
+
+def _private(pid: str) -> float:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # it has ended
+        return 0.0
+    found = re.search(r"^RssAnon:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) * 1024 / MB if found else 0.0
 
 
 def resident(pid: int) -> float:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from functools import partial
+from itertools import count
 from typing import TypeAlias
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -23,7 +24,7 @@ from services.bench.stack import free_port
 from services.embedded import Engine, Postgres, Redis
 from services.torture import scratch
 from services.torture.http import Http
-from services.torture.memory import Growth
+from services.torture.memory import Growth, largest_child
 from services.torture.process import Service
 from services.torture.proxy import Connect, Proxy
 from shared.postgres import migrate
@@ -70,7 +71,7 @@ class Stage:
         self.doors: list[Proxy] = []
         self.http: dict[str, Http] = {}
         self.doors_of_metrics: dict[str, Http] = {}
-        self.redis_memory, self.postgres_memory = Growth(), Growth()
+        self._servers = {role: Growth() for role in ("redis", "postgres", "backend")}
         self._watching: asyncio.Task[None] | None = None
         self._numbers = iter(range(1, 1 << 30))
 
@@ -225,17 +226,21 @@ class Stage:
 
     def memory(self) -> dict[str, tuple[str, Growth]]:
         """Each process's role and what it was seen with."""
-        servers = {"redis": ("redis", self.redis_memory), "postgres": ("postgres", self.postgres_memory)}
-        return {service.name: (service.command, service.memory) for service in self.services} | servers
+        return {service.name: (service.command, service.memory) for service in self.services} | {
+            role: (role, seen) for role, seen in self._servers.items()
+        }
 
     async def _watch(self) -> None:
+        turns = count()
         while True:
             await asyncio.sleep(0.2)
             for service in self.services:
                 if service.look():
                     service.launch()
-            self.redis_memory.look(self.redis.pid or 0)
-            self.postgres_memory.look(self.postgres.pid or 0)
+            self._servers["redis"].look(self.redis.pid or 0)
+            self._servers["postgres"].look(self.postgres.pid or 0)
+            if next(turns) % 5 == 0:  # there are a hundred of them
+                self._servers["backend"].found(largest_child(self.postgres.pid or 0))
 
     async def _to_redis(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         path = self.redis.url.removeprefix("unix://").replace("%2F", "/")

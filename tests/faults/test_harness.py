@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import subprocess
 import sys
 import time
@@ -135,9 +136,24 @@ def test_memory_that_a_process_takes_after_it_is_up_is_seen_and_what_it_had_befo
         child.stdin.write("\n")
 
 
+def test_what_the_largest_of_a_server_s_processes_holds_for_itself_is_seen() -> None:
+    pipe = subprocess.PIPE
+    for megabytes in (60, 20):
+        takes = f"held = [b'x' * {megabytes}_000_000]; print(flush=True); input()"
+        with subprocess.Popen([sys.executable, "-c", takes], stdin=pipe, stdout=pipe) as child:
+            assert child.stdout is not None
+            child.stdout.readline()
+            growth = Growth()
+            growth.found(memory.largest_child(os.getpid()))
+            growth.found(0.0)
+            assert megabytes < growth.grown == growth.peak
+            child.communicate(b"\n")
+    assert memory.largest_child(child.pid) == 0.0
+
+
 def test_what_a_process_may_take_follows_what_it_can_hold() -> None:
     log, longer = Weight(10_000, 5_000_000, 20_000), Weight(10_000_000, 5_000_000_000, 20_000)
-    for role in ("notify", "feed", "sequencer", "redis"):
+    for role in ("notify", "feed", "sequencer", "redis", "backend"):
         assert memory.may_grow(role, log, 0) > memory.may_grow("postgres", log, 0) == memory.SLACK
     assert memory.may_grow("notify", log, 1000) - memory.may_grow("notify", log, 0) == pytest.approx(
         1000 * memory.SOCKET / 1e6
