@@ -6,7 +6,7 @@ import pytest
 
 from services.torture.faults import ALL
 from services.torture.report import Report, in_words
-from services.torture.run import Options, torture
+from services.torture.run import BURST, Options, torture
 from tests.conftest import TOLD
 
 FAMILIES = {fault.family for fault in ALL.values()}
@@ -61,3 +61,5 @@ async def test_five_minutes_of_everything_lose_nothing(
     report = await run(seed, list(ALL), seconds=300, clients=200)
     record_property(TOLD, in_words(report))
     assert {fired.fault for fired in report.fired} == ALL.keys()
+    bursts = [fired.measured["sockets"] for fired in report.fired if fired.fault == "reconnect-burst"]
+    assert set(bursts) == {BURST} == {5_000}
