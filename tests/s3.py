@@ -6,6 +6,7 @@ It checks signatures as S3 does (Signature Version 4), so that who mixes up key,
 import hashlib
 import hmac
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,13 +25,26 @@ PAGE = 3
 
 
 class S3:
-    """`objects` by `/photos/key`, the one bucket there is; `refused` counts what was badly signed."""
+    """`objects` by `/photos/key`, the one bucket there is; `refused` counts what was badly signed, `deleting` the
+    deletions under way, each of which takes `slow` seconds."""
 
     def __init__(self, key: str, secret: str, region: str) -> None:
         self.key, self.secret, self.region = key, secret, region
         self.objects: dict[str, bytes] = {}
         self.refused = 0
+        self.deleting = 0
+        self.slow = 0.0
         self.url = ""
+
+    def settings(self) -> dict[str, str]:
+        """The settings of who keeps photos there."""
+        return {
+            "media_url": "s3://photos/of/chorus",
+            "media_endpoint": self.url,
+            "media_region": self.region,
+            "media_access_key": self.key,
+            "media_secret_key": self.secret,
+        }
 
     def knows(self, method: str, target: str, headers: Any) -> bool:
         """Whether a request is signed with our key, for our region."""
@@ -86,7 +100,10 @@ def s3_server(*, key: str = "chorus", secret: str = "a key of S3", region: str =
                 s3.objects[self.path] = body
                 self._send(200, b"")
             elif self.command == "DELETE":
+                s3.deleting += 1
+                time.sleep(s3.slow)
                 s3.objects.pop(self.path, None)
+                s3.deleting -= 1
                 self._send(204, b"")
             elif self.path in s3.objects:
                 self._send(200, s3.objects[self.path])

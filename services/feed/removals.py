@@ -20,8 +20,9 @@ log = get_logger(__name__)
 
 HELD = timedelta(days=1)
 """For how long bytes wait for their photo, and photos for their post."""
-TIMEOUT = 8.0
-"""Seconds that storage gets: the transaction around it may stand idle for ten."""
+TIMEOUT = 4.0
+"""Seconds in which storage is told; what is under way then gets some five more (storage.py), and ends before the lock
+on these bytes does: the transaction around it may stand idle for ten."""
 LONGEST_WAIT = timedelta(hours=6)
 _AT_ONCE = 100
 """Digests held by one statement: each is a lock, and Postgres has some thousands for everybody."""

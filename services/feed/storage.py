@@ -32,6 +32,9 @@ LISTED = 500
 _RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
 """Somebody waits for the answer; the client's own three minutes are for jobs."""
 _CLIENT: "ClientConfig" = {"connect_timeout": timedelta(seconds=3), "timeout": timedelta(seconds=15)}
+_DELETE_RETRIES: "RetryConfig" = {"max_retries": 1, "retry_timeout": timedelta(seconds=2)}
+_DELETE_CLIENT: "ClientConfig" = {"connect_timeout": timedelta(seconds=2), "timeout": timedelta(seconds=3)}
+"""Five seconds together, and something: a removal holds a lock meanwhile (removals.py)."""
 
 
 def variant_key(digest: str, size: str) -> str:
@@ -49,6 +52,7 @@ class Storage:
 
     Everything raises Busy while what keeps them is away, or refuses. The library is called in threads of our own: its
     own `async` calls come back in its native threads, and one that does as the interpreter ends aborts the process.
+    A call that is cancelled ends first, for nothing takes back what is under way: no lock around it is given up before.
     """
 
     def __init__(self, media_url: str, data_dir: str | Path, *, s3: "S3Config | None" = None) -> None:
@@ -58,14 +62,16 @@ class Storage:
         """
         if media_url.startswith("s3://"):
             said: S3Config = {"disable_bulk_delete": True, **(s3 or {})}  # not every S3 can, and we delete one by one
-            http = said.get("endpoint", "").startswith("http://")
-            options: ClientConfig = {**_CLIENT, "allow_http": True} if http else _CLIENT
-            self._store = from_url(media_url, config=said, client_options=options, retry_config=_RETRIES)
+            http: ClientConfig = {"allow_http": said.get("endpoint", "").startswith("http://")}
+            self._store = from_url(media_url, config=said, client_options=_CLIENT | http, retry_config=_RETRIES)
+            self._deleting = from_url(
+                media_url, config=said, client_options=_DELETE_CLIENT | http, retry_config=_DELETE_RETRIES
+            )
         elif media_url:
-            self._store = from_url(media_url)
+            self._store = self._deleting = from_url(media_url)
         else:
             folder = Path(data_dir) / "media"
-            self._store = LocalStore(folder, mkdir=True, automatic_cleanup=True)
+            self._store = self._deleting = LocalStore(folder, mkdir=True, automatic_cleanup=True)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="storage")
 
     @classmethod
@@ -114,7 +120,7 @@ class Storage:
     async def delete(self, key: str) -> None:
         """Nothing is kept under `key` any more; already gone is well."""
         with suppress(NotFound), _reached():
-            await self._call(lambda: obstore.delete(self._store, key))
+            await self._call(lambda: obstore.delete(self._deleting, key))
 
     async def drop(self, digest: str) -> None:
         """Nothing is kept of the photo with this digest, neither sizes nor original; already gone is well."""
@@ -129,7 +135,14 @@ class Storage:
             await self.put(original_key(photo.digest), original)
 
     async def _call(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        job = self._threads.submit(call)
+        answer = asyncio.wrap_future(job)
+        try:
+            return await asyncio.shield(answer)
+        except asyncio.CancelledError:
+            if not job.cancel():
+                await asyncio.wait([answer])
+            raise
 
 
 @contextmanager

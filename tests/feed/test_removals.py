@@ -5,16 +5,20 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from services.feed import removals
 from services.feed.images import process
 from services.feed.removals import Removals, hold, release
 from services.feed.rows import now
 from services.feed.storage import Storage, original_key, variant_key
 from shared.postgres import Pool, open_pool
+from shared.settings import Common
 from tests.feed.community import Community, Member, made, problem
 from tests.feed.conftest import Serve
 from tests.feed.test_media import picture, upload
+from tests.s3 import s3_server
 from tests.servers import Database
 
 PHOTO = process(picture())
@@ -131,6 +135,31 @@ async def test_a_hold_waits_for_a_removal_under_way(community: Community, pool: 
     await work
     photo = made(await uploading)
     assert (await community.get(photo["urls"]["small"])).status_code == 200
+
+
+async def test_a_removal_that_storage_takes_too_long_for_ends_before_its_bytes_are_kept_anew(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removals, "TIMEOUT", 0.1)
+    with s3_server() as s3:
+        storage = Storage.of(msgspec.convert(s3.settings(), Common))
+        await storage.keep(PHOTO, original=b"as it was")
+        async with pool.acquire() as connection:
+            await release(connection, await hold(connection, [PHOTO.digest]))
+        s3.slow = 0.5
+        work = asyncio.create_task(Removals(pool, storage).work())
+        async with asyncio.timeout(20):
+            while not s3.deleting:  # noqa: ASYNC110 - likewise
+                await asyncio.sleep(0.01)
+        async with pool.acquire() as connection:
+            await hold(connection, [PHOTO.digest])
+        await storage.keep(PHOTO, original=b"as it was")
+        await work
+        async with asyncio.timeout(20):
+            while s3.deleting:  # noqa: ASYNC110 - likewise
+                await asyncio.sleep(0.01)
+        assert await kept(storage)
+        assert await storage.get(original_key(PHOTO.digest)) == b"as it was"
 
 
 async def test_what_storage_refuses_is_tried_again_later_and_holds_up_nothing(

@@ -83,13 +83,7 @@ async def test_no_native_thread_of_the_library_comes_back_to_the_interpreter(
 
 def in_s3(s3: S3) -> Common:
     """The settings of who keeps photos there."""
-    return Common(
-        media_url="s3://photos/of/chorus",
-        media_endpoint=s3.url,
-        media_region=s3.region,
-        media_access_key=s3.key,
-        media_secret_key=s3.secret,
-    )
+    return msgspec.convert(s3.settings(), Common)
 
 
 async def test_photos_are_kept_in_s3_by_the_keys_endpoint_and_region_of_the_settings() -> None:
@@ -112,6 +106,18 @@ async def test_photos_are_kept_in_s3_by_the_keys_endpoint_and_region_of_the_sett
         with pytest.raises(NotFound):
             await storage.get(original_key(PHOTO.digest))
         assert s3.refused == 0
+
+
+async def test_a_call_that_is_cancelled_ends_first() -> None:
+    """Whoever held a lock around it would give that up with the deletion still under way."""
+    with s3_server() as s3:
+        storage = Storage.of(in_s3(s3))
+        await storage.put("a/b", b"c")
+        s3.slow = 0.5
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await storage.delete("a/b")
+        assert not s3.objects
 
 
 @pytest.mark.parametrize(

@@ -18,14 +18,7 @@ def s3(copy: Copy) -> Iterator[S3]:
         for path in copy.media.rglob("*"):
             if path.is_file():
                 server.objects[f"{BUCKET}{path.relative_to(copy.media).as_posix()}"] = path.read_bytes()
-        copy.settings = msgspec.structs.replace(
-            copy.settings,
-            media_url="s3://photos/of/chorus",
-            media_endpoint=server.url,
-            media_region=server.region,
-            media_access_key=server.key,
-            media_secret_key=server.secret,
-        )
+        copy.settings = msgspec.structs.replace(copy.settings, **server.settings())
         yield server
 
 
