@@ -78,7 +78,8 @@ async def test_no_native_thread_of_the_library_comes_back_to_the_interpreter(
     assert await storage.get("a/b") == b"c"
     assert await storage.holds("a/b")
     await storage.delete("a/b")
-    assert callers == {"storage"}
+    assert callers
+    assert callers <= {"storage", "MainThread"}  # the latter where a call was done before it was waited for
 
 
 def in_s3(s3: S3) -> Common:
