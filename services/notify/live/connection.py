@@ -168,20 +168,21 @@ class Connection:
     async def _renew(self, session: Session, request: Renew, credentials: Credentials) -> None:
         if session.account_id is None:
             raise Refused("guest", "A guest has nothing to renew; connect again with a token.", request.id)
+        bad = Refused("bad_credentials", "The credentials are not valid or have ended.", request.id)
         try:
             principal = credentials.read(request.token)
-            if principal.account_id != session.account_id:
-                raise Refused("another_member", "These credentials are another member's.", request.id)
-            session.renewed(principal)
-            try:
-                known = await credentials.check(principal)
-            except Ended:
-                session.not_renewed()
-                raise
+        except Ended:
+            raise bad from None
+        if principal.account_id != session.account_id:
+            raise Refused("another_member", "These credentials are another member's.", request.id)
+        session.renewed(principal)
+        try:
+            known = await credentials.check(principal)
         except Ended as ended:
-            if ended.code is not Close.BAD_CREDENTIALS:
+            session.not_renewed()
+            if ended.code is Close.NOT_NOW:
                 raise
-            raise Refused("bad_credentials", "The credentials are not valid or have ended.", request.id) from None
+            raise bad from None
         expires_in = self._expires_in(principal, known)
         self._expire_in(expires_in)
         self.protocol.tell(encode(Renewed(id=request.id, expires_in=expires_in)))

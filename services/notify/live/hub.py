@@ -227,8 +227,9 @@ class Hub:
         frames: list[bytes] = []
         for number, prev, entries in pieces:
             frames += chain(channel, number, prev, entries, bodies)
-            if not self._oldest or entries[0].at < self._oldest:
-                self._oldest = entries[0].at
+            oldest = min(entry.at for entry in entries)  # a late commit stands behind newer ones
+            if not self._oldest or oldest < self._oldest:
+                self._oldest = oldest
         return frames
 
     def _marks(self) -> bytes:

@@ -10,7 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from shared import clock
 
 SOCKETS = Gauge("chorus_live_sockets", "Open sockets.")
-FRAMES = Counter("chorus_live_event_frames_total", "Event frames handed to sockets by rounds.")
+FRAMES = Counter("chorus_live_event_frames_total", "Event frames of rounds, times who follows their channels.")
 REQUESTS = Counter("chorus_live_requests_total", "Frames taken from clients.", ["type"])
 ERRORS = Counter("chorus_live_errors_total", "Client frames that were refused.", ["code"])
 CLOSES = Counter("chorus_live_closes_total", "Sockets closed, by code; `client` when the other side left.", ["code"])

@@ -97,7 +97,7 @@ class Subscription:
 
 
 class Left(NamedTuple):
-    """A subscription that ended while its socket stayed: as it was, and the hub's position per log at its end."""
+    """A subscription that ended while its socket stayed: as it was, and through where per log it was followed."""
 
     name: str
     channels: tuple[str, ...]
@@ -205,9 +205,10 @@ class Session:
         return home is not None and home.live and channel in home.channels
 
     def remember(self, ended: Subscription, until: Sequence[int]) -> None:
-        """A live subscription has ended at this position."""
+        """A live subscription has ended at this position, or at that of its replay, which no round has come to yet."""
         since = None if ended.since is None else list(ended.since)
-        left = Left(ended.name, ended.channels, since, ended.position, list(until))
+        through = [max(pair) for pair in zip(ended.position or until, until, strict=True)]
+        left = Left(ended.name, ended.channels, since, ended.position, through)
         self.left = (*self.left[-LEFT + 1 :], left)
 
     def signed_in(self, principal: Principal) -> None:

@@ -89,7 +89,14 @@ async def test_a_bad_renewal_is_an_error_and_the_session_goes_on(house: House, p
     other, elsewhere = await pen.member("bea")
     async with raw(house) as socket:
         await greeted(socket, token=token(account, session))
-        for credentials, code in (("nonsense", "bad_credentials"), (token(other, elsewhere), "another_member")):
+        ended, revoked = await pen.session(account, "-1 hour"), await pen.session(account)
+        await pen.revoke(account, revoked, tell=False)
+        for credentials, code in (
+            ("nonsense", "bad_credentials"),
+            (token(account, ended), "bad_credentials"),
+            (token(account, revoked), "bad_credentials"),
+            (token(other, elsewhere), "another_member"),
+        ):
             await socket.send(msgspec.json.encode({"type": "renew", "id": 5, "token": credentials}).decode())
             answer = msgspec.json.decode(await socket.recv())
             assert (answer["id"], answer["code"]) == (5, code)

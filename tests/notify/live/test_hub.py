@@ -47,10 +47,11 @@ class Stage:
         self.session = Session(self.client, 0.0)
         self.hub.enter(self.session)
 
-    def write(self, kind: str, channel: str, times: int = 1) -> None:
+    def write(self, kind: str, channel: str, times: int = 1, *, second: int = 0) -> None:
         for _ in range(times):
             seq = len(self.truth[0]) + 1
-            entry = Entry(seq, seq, kind, "2026-11-23T00:00:00.000Z", (channel,), b'{"post_id":"1"}')
+            at = f"2026-11-23T00:00:{second:02}.000Z"
+            entry = Entry(seq, seq, kind, at, (channel,), b'{"post_id":"1"}')
             self.truth[0].append(entry)
             self.hub.take(0, [entry])
 
@@ -243,3 +244,17 @@ async def test_a_revocation_finds_the_session_by_its_member() -> None:
         assert stage.client.ended is code
     stage.hub.exit(stage.session)
     assert not stage.hub.members
+
+
+async def test_the_age_of_a_round_is_that_of_its_oldest_event_though_it_was_numbered_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ages: list[str] = []
+    monkeypatch.setattr("services.notify.live.metrics.handed", ages.append)
+    stage = Stage()
+    stage.subscribe(Subscription("topic:a", 1, None))
+    stage.write("x", "topic:a", second=5)
+    stage.write("x", "topic:a", second=1)
+    stage.write("x", "topic:a", second=6)
+    await stage.hub.round()
+    assert ages == ["2026-11-23T00:00:01.000Z"]

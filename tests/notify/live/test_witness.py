@@ -66,3 +66,14 @@ def test_a_session_remembers_the_last_few_subscriptions_that_ended(replaced: boo
     assert session.left[-1].until == [5]
     hub.exit(session)
     assert len(session.left) == LEFT
+
+
+def test_what_a_replay_wrote_is_remembered_though_no_round_has_come_to_it() -> None:
+    hub = Hub(1, [Ring(0, 100, 5)])
+    session = Session(Client([]), 0.0)
+    hub.enter(session)
+    subscription = session.subscriptions["topic:a"] = Subscription("topic:a", None, (5,))
+    subscription.position = [7]
+    hub.join(session, subscription)
+    hub.drop(session, subscription)
+    assert session.left[-1].until == [7]
