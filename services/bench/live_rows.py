@@ -14,7 +14,7 @@ import msgspec
 from services.bench.bench import Bench, cpu_note, now_us
 from services.bench.figures import Criterion, Figure, middle
 from services.bench.machine import CpuMeter, open_files, resident_kb
-from services.bench.publisher import BATCH, Plan, Sent
+from services.bench.publisher import HELD, Plan, Sent, too_slow
 from services.bench.tools import Readers, Report, ToolFailed, Worker, python_worker
 
 WARMING = 1.5
@@ -22,9 +22,6 @@ WARMING = 1.5
 
 DRAINING = 20.0
 """Seconds after the last event in which deliveries still count; a system that needs more has lost the race."""
-
-HELD = 0.97
-"""Share of the rate that must have been published: fewer events would flatter whoever delivers them."""
 
 
 class Audience(NamedTuple):
@@ -46,11 +43,6 @@ class Run(NamedTuple):
     seconds: float  # from the first stamp to the last arrival
     expected: int
     cpu: dict[str, float]
-
-    def held(self, rate: int) -> bool:
-        """Whether the rate was kept; a transaction more or less at either edge of the window is chance."""
-        wanted = rate * self.sent.seconds
-        return self.sent.events >= min(HELD * wanted, wanted - 2 * BATCH)
 
     @property
     def per_second(self) -> float:
@@ -165,17 +157,13 @@ def summarised(
         cpu_of(last),
         "each run: " + "; ".join(f"{run.read['p50_ms']:.1f} / {run.read['p99_ms']:.1f} ms" for run in runs),
     ]
-    reason = None
-    if any(not run.held(rate) for run in runs):
-        reason = f"the publisher reached {held:,.0f} of {rate:,} events/s: commits are too slow"
-    reason = lost(runs) or reason
     return Figure(
         row=row,
         title=title,
         criteria=criteria,
         limit=bench.limit,
         notes=tuple(notes),
-        reason=reason,
+        reason=lost(runs) or too_slow([run.sent for run in runs], rate),
     )
 
 

@@ -12,7 +12,7 @@ from services.bench.bench import Bench, cpu_note, now_us
 from services.bench.figures import Figure, middle
 from services.bench.live_rows import start_publisher
 from services.bench.machine import CpuMeter
-from services.bench.publisher import Sent
+from services.bench.publisher import Sent, too_slow
 from services.bench.stack import STREAM, Stack, at_once
 from services.bench.stream_reader import StreamReader
 
@@ -81,7 +81,9 @@ def _figure(bench: Bench, row: str, title: str, found: list[_Window], p50: float
         criteria=criteria,
         limit=f"{bench.limit}; one commit of ten events {commit}",
         notes=(f"sent {last.sent.rate:,.0f} events/s, {missing} missing", last.cpu),
-        reason=f"{missing} events did not reach the stream in time" if missing else None,
+        reason=f"{missing} events did not reach the stream in time"
+        if missing
+        else too_slow([one.sent for one in found], RATE),
     )
 
 

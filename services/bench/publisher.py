@@ -7,6 +7,7 @@ After every commit it sends the same lossy wake as the feed. Talks like tools.Wo
 import asyncio
 import sys
 import time
+from collections.abc import Sequence
 from itertools import count
 from statistics import median
 from typing import Any
@@ -19,6 +20,8 @@ from shared.eventlog.stream import WAKE_CHANNEL
 from shared.redis_client import open_redis
 
 BATCH = 10
+HELD = 0.97
+"""Share of the rate that must have been published: fewer events would flatter whoever delivers them."""
 CONNECTIONS = 4
 """Enough for 300 transactions a second at several milliseconds each; more would only compete for the two cores."""
 
@@ -47,6 +50,19 @@ class Sent(msgspec.Struct, kw_only=True):
     commit_p50_ms: float = 0
     commit_p99_ms: float = 0
     cpu: float = 0
+
+    def held(self, rate: float) -> bool:
+        """Whether the rate was kept; a transaction more or less at either edge of the window is chance."""
+        wanted = rate * self.seconds
+        return self.events >= min(HELD * wanted, wanted - 2 * BATCH)
+
+
+def too_slow(windows: Sequence[Sent], rate: float) -> str | None:
+    """That a window's publisher did not hold the rate, in words; None when all did."""
+    if all(sent.held(rate) for sent in windows):
+        return None
+    reached = min(sent.rate for sent in windows)
+    return f"the publisher reached {reached:,.0f} of {rate:,} events/s: commits are too slow"
 
 
 def payload(size: int, number: int) -> bytes:

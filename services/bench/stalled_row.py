@@ -18,6 +18,7 @@ from http.client import HTTPConnection
 from services.bench.bench import Bench
 from services.bench.figures import Criterion, Figure, middle
 from services.bench.live_rows import Audience, cpu_of, hello, lost, window
+from services.bench.publisher import too_slow
 from services.bench.stack import Stack
 from services.bench.tools import ToolFailed
 
@@ -41,7 +42,7 @@ def row_stalled(bench: Bench) -> Figure:
         Audience(sockets, ["topic:bench"]) for sockets in (bench.size.sockets, bench.size.sockets - stalled)
     )
     bench.stack.services("sequencer", "notify")
-    ratios, held, besides, each = [], [], [], []
+    ratios, held, wells, besides, each = [], [], [], [], []
     for _ in range(bench.runs):
         waiting: list[float] = []
         # Whoever looks at /metrics costs both the same.
@@ -49,7 +50,10 @@ def row_stalled(bench: Bench) -> Figure:
         beside = window(bench, others, RATE, bench.size.seconds, partial(_stalled, bench.stack, stalled, waiting))
         each.append(f"{well.read['p99_ms']:.1f} / {beside.read['p99_ms']:.1f}")
         ratios.append(beside.read["p99_ms"] / well.read["p99_ms"])
-        held.append(max(waiting, default=0) / stalled / 1024)
+        if not waiting:
+            raise ToolFailed("nobody could look at /metrics meanwhile")
+        held.append(max(waiting) / stalled / 1024)
+        wells.append(well)
         besides.append(beside)
     return Figure(
         row="stalled",
@@ -63,7 +67,7 @@ def row_stalled(bench: Bench) -> Figure:
             f"p99 without and beside the stalled: {'; '.join(each)} ms; of those {lost(besides) or 'nothing was lost'}",
             cpu_of(beside),
         ),
-        reason=lost(besides),
+        reason=lost(wells + besides) or too_slow([run.sent for run in wells + besides], RATE),
     )
 
 
