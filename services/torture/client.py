@@ -24,6 +24,9 @@ from services.torture.mine import Mine
 from services.torture.pages import Reader
 
 Json = dict[str, Any]
+NEVER = {4004, 4007, 4008}
+"""What no reader of ours deserves: an error of the server's, too much said, too many sockets."""
+TOO_SLOW = 4002
 
 
 class Subscription:
@@ -98,6 +101,8 @@ class Client:
                 self._tasks.create_task(self._read_page(channel))
             while True:
                 code = await self.line.once((Unreached,))
+                if code in NEVER or (code == TOO_SLOW and not (self.proxied or self.line.stood)):
+                    self.book.wrong.append(f"{self.name} was closed with {code}")
                 if code in (4001, 4500) and self.member is not None:
                     await self.member.sign_in(self.member.token)
                 elif code == 4502 and self.proxied:  # its hello was held back on the way; a page would be loaded again
@@ -176,7 +181,7 @@ class Client:
                 if frame["channel"].startswith("inbox:"):
                     self.mine.event(frame["event"], subscription.life.epoch, frame["log"], frame["seq"])
             case "gap":
-                self.book.counts["gaps"] += 1
+                self._gap(frame)
                 await self._subscribe([subscription])
             case "reset":
                 self._reset(frame)
@@ -189,7 +194,7 @@ class Client:
                 self._apply(home.lives[channel], frame, home.chains[channel].state == "live")
                 home.apply(frame)
             case "gap":
-                self.book.counts["gaps"] += 1
+                self._gap(frame)
                 await self._ask_home()
             case "reset":
                 self.book.reset(self.name, frame, epoch)
@@ -197,6 +202,10 @@ class Client:
         if self._tasks is not None:
             for fresh, life in home.unread():
                 self._tasks.create_task(self._read_at_home(home, fresh, life))
+
+    def _gap(self, frame: Json) -> None:
+        """What was written to one socket stands there whole: who misses something has missed a connection's end."""
+        self.book.wrong.append(f"{self.name}: a gap on a live connection: {frame}")
 
     async def _read_at_home(self, home: Home, channel: str, life: Life) -> None:
         while True:

@@ -48,6 +48,8 @@ class Line:
         self.reading.set()
         self.up = False
         """Whether the welcome has come."""
+        self.stood = False
+        """Whether it ever stopped reading: it may be told that it is too slow."""
         self._door = door
         self._hello = hello
         self._take = take
@@ -99,6 +101,7 @@ class Line:
 
     def stop_reading(self) -> None:
         """What comes fills our own buffers, then a kernel that holds little more, then waits with the server."""
+        self.stood = True
         self._room(NARROW)
         self.reading.clear()
 

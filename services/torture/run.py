@@ -137,7 +137,7 @@ async def _rounds(scene: Scene, options: Options, report: Report, say: Say, bega
             )
             report.wrong += [unproven(fault, told, number)] if unproven(fault, told, number) else []
         if book.epoch is not None and (now := await _epoch(scene)) != book.epoch:
-            report.wrong.append(f"round {number}: from epoch {book.epoch} to {now}, and Postgres lost nothing")
+            report.wrong.append(f"round {number}: from epoch {book.epoch} to {now}, and Postgres lost nothing more")
         if number % LOOK_EVERY == LOOK_EVERY - 1:
             await _look(scene, report, say)
         if report.wrong:

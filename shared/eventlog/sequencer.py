@@ -1,7 +1,8 @@
 """Gives committed events their positions, one leader per log; PgQ's method (see README.md beside this file).
 
-Numbering and publishing run beside each other: Redis stopped, stalled or refilled never delays a number. Waiting for
-the oldest transaction, or reading ids upwards, were simpler; the one stalls everybody, the other skips late commits.
+Numbering and publishing run beside each other: Redis stopped, stalled or refilled delays no number, but for the first
+second of a new leader, who looks where Redis is. Waiting for the oldest transaction, or reading ids upwards, were
+simpler; the one stalls everybody, the other skips late commits.
 """
 
 import asyncio

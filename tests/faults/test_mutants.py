@@ -27,6 +27,7 @@ CASES = {
     "numbering waits for Redis": "redis-down",
     "a flush opens an epoch": "redis-flushed",
     "a round goes to who is full": "readers-stopped",
+    "the last of a slice gets nothing": "all-reconnect",
     "the newest first": "notify-killed",
     "cursor moved outside the transaction": "notifier-before-cursor",
 }

@@ -1,20 +1,23 @@
 """The oracle, its input broken on purpose: whatever is lost, comes twice, is stale or did not happen is reported."""
 
+import asyncio
 import random
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from services.torture.book import Book
 from services.torture.client import Client, Subscription
+from services.torture.faults import outages
 from services.torture.fold import InboxView, MemberView, PostView, TopicView, View, difference
 from services.torture.http import Http
 from services.torture.ledger import Heads, Row, by_channel, judge
 from services.torture.oracle import _inbox_wrong, _thread_wrong, _topic_wrong
 from services.torture.published import events, published, unlike
 from services.torture.run import unproven
-from services.torture.scene import Fault
+from services.torture.scene import Fault, Scene
 from services.torture.truth import Truth
 
 Json = dict[str, Any]
@@ -128,19 +131,50 @@ def shown(client: Client) -> str:
 
 async def test_who_was_sent_everything_is_right() -> None:
     client = await follower(*frames(0, 1, 2, 3))
-    assert (judged(client), shown(client), client.book.wrong, client.book.counts["gaps"]) == ("", "", [], 0)
+    assert (judged(client), shown(client), client.book.wrong) == ("", "", [])
 
 
-async def test_a_frame_that_was_dropped_is_a_gap_to_the_client_and_is_never_shown_as_whole() -> None:
+async def test_a_frame_that_was_dropped_is_a_gap_which_no_server_may_leave_and_is_never_shown_as_whole() -> None:
     client = await follower(*frames(0, 2, 3))
-    assert client.book.counts["gaps"] == 1
+    [wrong] = client.book.wrong
+    assert "a gap on a live connection" in wrong
     assert not client.live
+
+
+@pytest.mark.parametrize(
+    ("code", "stood", "proxied", "wrong"),
+    [
+        (4000, False, False, False),
+        (4002, False, False, True),
+        (4002, True, False, False),
+        (4002, False, True, False),
+        (4004, True, True, True),
+        (4007, True, True, True),
+        (4503, True, True, True),
+    ],
+)
+async def test_a_close_that_a_reader_does_not_deserve_is_seen(
+    code: int, stood: bool, proxied: bool, wrong: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await follower()
+    client.line.stood, client.proxied = stood, proxied
+    codes = iter([code])
+
+    async def once(_: object) -> int:
+        for each in codes:
+            return each
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(client.line, "once", once)
+    with pytest.raises(asyncio.CancelledError):
+        await client.run()
+    assert client.book.wrong == ([f"a client was closed with {code}"] if wrong else [])
 
 
 async def test_a_frame_that_was_dropped_behind_a_lie_about_it_is_seen_twice() -> None:
     first, _, third, fourth = frames(0, 1, 2, 3)
     client = await follower(first, {**third, "prev": first["seq"]}, fourth)
-    assert client.book.counts["gaps"] == 0, "the lie was believed"
+    assert client.book.wrong == [], "the lie was believed"
     assert "missed 3 comment.created" in judged(client)
     assert shown(client) == "", "the edit has brought the comment: the fold alone would have seen nothing"
     client = await follower(first, {**third, "prev": first["seq"]})
@@ -250,3 +284,30 @@ def test_a_fault_that_did_not_fire_or_broke_is_refused(evidence: str, told: str,
     assert found in unproven(fault, told, 3)
     fault.evidence = "it fired"
     assert unproven(fault, "", 3) == ""
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "wrong"),
+    [
+        # (seconds after its beginning of an event's own time, seconds until it was seen); it is over after 10
+        ([(second, 0.1) for second in range(10)], ""),
+        ([(second, 0.1) for second in range(4)] + [(second, 12.0 - second) for second in range(4, 10)], "longer than"),
+        ([(-0.1, 0.2)] * 100 + [(second, 5.0) for second in range(10)], "longer than"),
+        ([(-0.1, 0.2)] * 100 + [(10.1, 0.1)] * 100, "hardly an event"),
+    ],
+    ids=["at once", "held up until it was over", "in flight when it began", "none"],
+)
+async def test_events_that_an_outage_holds_up_are_seen_though_they_come_after_it(
+    arrivals: list[tuple[float, float]], wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outages, "LATE", 0.0)
+    book = Book()
+    fault = outages.Down(cast(Scene, SimpleNamespace(book=book)), random.Random(0))
+    fault._since, fault._until = 999.95, 1010.0
+    book.latencies = [(1000.0 + second + took, took) for second, took in arrivals]
+    if wrong:
+        with pytest.raises(AssertionError, match=wrong):
+            await fault.judge()
+    else:
+        await fault.judge()
+        assert fault.measured["events"] == len(arrivals)

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +107,58 @@ class EpochForNothing(Fault):
         self.evidence = f"epoch {row[0]}"
 
 
+class Stored(Fault):
+    """Something is changed in Postgres once enough is there; `statement` gives what was changed."""
+
+    family, touches = "sabotage", frozenset({"stored"})
+    statement: str
+
+    async def inject(self) -> None:
+        async def done() -> bool:
+            await self.scene.ledger.rows()  # the oracle has seen how it was
+            rows = await self.scene.stage.fetch(self.statement)
+            self.evidence = " ".join(str(row[0]) for row in rows)
+            return bool(rows)
+
+        await until(done, "something that is stored is changed")
+
+
+class EntryRewritten(Stored):
+    """An entry that was published says something else."""
+
+    name = "entry-rewritten"
+    statement = """UPDATE eventlog.event
+                   SET payload = convert_to((convert_from(payload, 'UTF8')::jsonb || '{"x": 1}')::text, 'UTF8')
+                   WHERE id = (SELECT event_id FROM eventlog.entry WHERE log = 0 AND seq = 20) RETURNING id"""
+
+
+class EntryGone(Stored):
+    """A position is gone, with its event."""
+
+    name = "entry-gone"
+    statement = """WITH gone AS (DELETE FROM eventlog.entry WHERE log = 0 AND seq = 30 RETURNING event_id)
+                   DELETE FROM eventlog.event e USING gone WHERE e.id = gone.event_id RETURNING e.id"""
+
+
+class ParkedForNothing(Stored):
+    """An event is parked that nobody found undecodable."""
+
+    name = "parked-for-nothing"
+    statement = """INSERT INTO notify.dead_letter
+                   VALUES (0, 10, 4711, 'x', '2026-11-29T09:00:00.000Z', '{}', 'sabotage', now()) RETURNING event_id"""
+
+
+class Died(Fault):
+    """A process dies, and torture has not ordered it."""
+
+    name, family, touches = "died", "sabotage", frozenset({"process"})
+
+    async def inject(self) -> None:
+        service = self.rng.choice(self.scene.stage.notifies)
+        os.kill(service.pid, signal.SIGKILL)
+        self.evidence = service.name
+
+
 @pytest.mark.long
 @pytest.mark.timeout(900)
 async def test_an_epoch_without_lost_history_is_what_the_run_ends_with() -> None:
@@ -133,3 +187,20 @@ async def test_what_is_broken_behind_the_oracle_s_back_is_what_the_run_ends_with
     kept = Path(report.kept)
     assert set(os.listdir(kept)) >= {"feed.log", "sequencer-1.log", "notify-1.log", "pg.log"}
     scratch.clear(kept, keep_logs=False)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+async def test_what_is_stored_otherwise_and_who_died_is_what_the_run_ends_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oracle, "PATIENCE", 5.0)
+    kinds = [EntryRewritten, EntryGone, ParkedForNothing, Died]
+    report = await torture(Options(seed="stored", seconds=1, faults=kinds, clients=20, rate=30), print)
+    evidence = {fired.fault: fired.evidence for fired in report.fired}
+    assert all(evidence.get(kind.name) for kind in kinds), evidence
+    said = "\n".join(report.wrong)
+    assert "log 0 at 20: " in said, "Postgres says something else than it did"
+    assert re.search(r"log 0 at \d+-20: Redis .*, Postgres ", said)
+    assert re.search(r"log 0 ends at \d+ and holds ", said), "a hole"
+    assert "parked are {4711}, undecodable were set()" in said
+    assert f"died, and nobody killed it: {evidence['died']} ended with -9" in said
+    scratch.clear(Path(report.kept), keep_logs=False)

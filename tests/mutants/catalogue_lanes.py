@@ -13,6 +13,15 @@ _IN_PART = "tests/notify/live/test_bounds.py::test_what_a_full_kernel_takes_in_p
 
 MUTANTS = [
     Mutant(
+        "the last of a slice gets nothing",
+        "6",
+        "a round's frames reach a socket whole, once and in order",
+        "services/notify/live/lanes.py",
+        "        for lane, frames in slice_:\n",
+        "        for lane, frames in slice_[:-1] or slice_:\n",
+        ("tests/notify/live/test_lanes.py::test_a_round_looks_at_open_lanes_alone",),
+    ),
+    Mutant(
         "what the kernel took in part is written again",
         "6",
         "a round's frames reach a socket whole, once and in order",

@@ -20,6 +20,18 @@ MUTANTS = [
         (f"{_WINDOWS}test_what_was_rolled_back_took_its_events_with_it",),
     ),
     Mutant(
+        "writers notify",
+        "4",
+        "no NOTIFY in a write transaction",
+        _PLANS,
+        "            append.type, append.channels, append.payload, append.request_id)\n"
+        "    RETURNING id INTO STRICT appended;\n",
+        "            append.type, append.channels, append.payload, append.request_id)\n"
+        "    RETURNING id INTO STRICT appended;\n"
+        "    PERFORM pg_notify('wake', '');\n",
+        ("tests/unit/test_house.py::test_no_statement_of_ours_notifies",),
+    ),
+    Mutant(
         "open transactions forgotten",
         "1.2",
         "an event whose transaction was open at the last batch comes in a later one",

@@ -184,3 +184,15 @@ def test_nothing_names_a_place_outside_the_repository() -> None:
         if path != ours and re.search(r"\.\./shared\b|/work/|/root/", path.read_text())
     ]
     assert not wrong
+
+
+def test_no_statement_of_ours_notifies() -> None:
+    """Its commit takes a lock that all writers of a server share (DESIGN.md section 4): the wake goes through Redis."""
+    wrong = [
+        str(path.relative_to(ROOT))
+        for top in ("shared", "services")
+        for kind in ("*.py", "*.sql")
+        for path in (ROOT / top).rglob(kind)
+        if re.search(r"(?i)\bpg_notify\s*\(|^\s*NOTIFY\s+\w+\s*[,;]", path.read_text(), re.MULTILINE)
+    ]
+    assert not wrong

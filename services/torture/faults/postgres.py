@@ -57,6 +57,13 @@ class CrashedAfterPublish(Fault):
             raise AssertionError(f"{self.published} was published, and Postgres came back at {heads}")
 
 
+SESSIONS = """SELECT count(*) FROM pg_stat_activity
+    WHERE usename IN ('chorus_feed', 'chorus_notify') AND application_name <> ''"""
+"""Those of the services; the ones that take the slots have no name."""
+END = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE usename IN ('chorus_feed', 'chorus_notify') AND application_name <> ''"""
+
+
 class Exhausted(Fault):
     """Every connection slot is taken, by somebody else."""
 
@@ -64,24 +71,33 @@ class Exhausted(Fault):
     hold = (0.5, 2.0)
 
     async def inject(self) -> None:
-        """See Fault. The services' own sessions are ended first, so that they have to find a slot again."""
-        stage = self.scene.stage
+        """See Fault. The services' own sessions are ended, so that they have to find a slot again, and find too few."""
         self.held: list[asyncpg.Connection[asyncpg.Record]] = []
-        admin = await stage.connect()
+        admin = await self.scene.stage.connect()
+        before: int = await admin.fetchval(SESSIONS)
+
+        async def felt() -> bool:
+            await admin.execute(END)
+            refused = await self._fill()
+            left: int = await admin.fetchval(SESSIONS)
+            if left < before:
+                self.evidence = (
+                    f"with {len(self.held)} of ours: {refused}; of their {before} sessions there were {left}"
+                )
+            return left < before
+
         try:
-            for _ in range(400):
-                try:
-                    self.held.append(await stage.connect("chorus_notify"))
-                except (asyncpg.TooManyConnectionsError, asyncpg.CannotConnectNowError) as error:
-                    if self.evidence:
-                        break
-                    self.evidence = f"with {len(self.held)} of ours: {error}"
-                    await admin.execute(
-                        """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                           WHERE usename IN ('chorus_feed', 'chorus_notify') AND application_name <> ''"""
-                    )
+            await until(felt, "the services have fewer sessions than they had, and no slot is free")
         finally:
             await admin.close()
+
+    async def _fill(self) -> str:
+        """Takes slots until there is none; how the last one was refused."""
+        while True:
+            try:
+                self.held.append(await self.scene.stage.connect("chorus_notify"))
+            except (asyncpg.TooManyConnectionsError, asyncpg.CannotConnectNowError) as error:
+                return str(error)
 
     async def heal(self) -> None:
         """See Fault."""

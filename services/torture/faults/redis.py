@@ -1,22 +1,23 @@
 """Redis loses what it has, dies, hangs, refuses, or shows another history."""
 
 import asyncio
-import random
+import contextlib
 import signal
-import time
 
 from redis.asyncio import Redis as RedisClient
 from redis.exceptions import RedisError
 
-from services.torture.process import stopped
-from services.torture.scene import Fault, Scene, until
+from services.torture.faults.outages import Down, Hung
+from services.torture.process import Service, stopped
+from services.torture.scene import Fault, until
 from services.torture.stage import STREAM, stream_end
 
 REDIS = frozenset({"redis"})
 PROBE = "torture:probe"
-WITHIN = 1000.0
-"""Milliseconds in which events come from Postgres while Redis is of no use; held against the 95th percentile, since
-everything in a run shares two cores."""
+NOTICED, REPAIRED = "chorus_live_gaps_noticed_total", "chorus_live_gaps_repaired_total"
+MISSING = 'cause="missing"'
+MEETS = 2.0
+"""Seconds in which a reader that follows Redis meets a hole there."""
 
 
 class Flushed(Fault):
@@ -62,74 +63,6 @@ class Killed(Fault):
     async def heal(self) -> None:
         """See Fault."""
         await self.scene.stage.run_redis(self.scene.stage.redis)
-
-
-class Measured(Fault):
-    """A fault during which events must go on arriving; `measured` says how fast."""
-
-    family = "redis"
-    touches = frozenset({"redis", "postgres", "notify", "sequencer", "feed"})
-    hold = (2.5, 4.0)
-
-    def __init__(self, scene: Scene, rng: random.Random) -> None:
-        super().__init__(scene, rng)
-        self._since = 0.0
-
-    def start(self) -> None:
-        """Measure from now."""
-        self._since = time.time()
-
-    def stop(self) -> None:
-        """Until now."""
-        from services.torture.run import spread
-
-        seen = [seconds for when, seconds in self.scene.book.latencies if self._since < when < time.time()]
-        self.measured = {f"{name} ms": value for name, value in spread(seen).items()} | {"events": len(seen)}
-
-    def judge(self) -> None:
-        """Raises AssertionError when events took too long."""
-        if self.measured.get("p95 ms", 0) > WITHIN:
-            raise AssertionError(f"one event of twenty took longer than {WITHIN:g} ms: {self.measured}")
-
-
-class Down(Measured):
-    """Redis is gone for a while: events arrive from Postgres."""
-
-    name = "redis-down"
-    long_hold = 60.0
-
-    async def inject(self) -> None:
-        """See Fault."""
-        server = self.scene.stage.redis
-        await asyncio.to_thread(server.stop)
-        self.start()
-
-    async def heal(self) -> None:
-        """See Fault."""
-        self.stop()
-        if not self.scene.stage.redis.running and self.measured["events"]:
-            self.evidence = f"nobody answered for a while, and {self.measured['events']:.0f} events arrived meanwhile"
-        await self.scene.stage.run_redis(self.scene.stage.redis)
-        self.judge()
-
-
-class Hung(Measured):
-    """Redis stands still and keeps its connections: worse than gone."""
-
-    name = "redis-hung"
-
-    async def inject(self) -> None:
-        """See Fault."""
-        self.scene.stage.redis.send(signal.SIGSTOP)
-        self.start()
-
-    async def heal(self) -> None:
-        """See Fault."""
-        self.stop()
-        if stopped(self.scene.stage.redis.pid or 0) and self.measured["events"]:
-            self.evidence = f"it stood still, and {self.measured['events']:.0f} events arrived meanwhile"
-        self.scene.stage.redis.send(signal.SIGCONT)
-        self.judge()
 
 
 class OutOfMemory(Fault):
@@ -217,7 +150,7 @@ class Promoted(Fault):
 
 
 class TrimmedPast(Fault):
-    """A reader stands still while what it would read next is trimmed away."""
+    """A reader stands still while what it would read next is trimmed away; it meets the hole, and fills it."""
 
     name, family, touches = (
         "redis-trimmed-past-reader",
@@ -227,12 +160,34 @@ class TrimmedPast(Fault):
     hold = (0.0, 0.3)
 
     async def inject(self) -> None:
-        """See Fault."""
-        stage = self.scene.stage
-        victim = self.rng.choice(stage.notifies)
+        """See Fault. A reader that had left Redis meets nothing there: then once more."""
+        victim = self.rng.choice(self.scene.stage.notifies)
+
+        async def met() -> bool:
+            before = await self.scene.stage.metric(victim, NOTICED, MISSING)
+            said = await self._trim(victim)
+
+            async def noticed() -> bool:
+                return await self.scene.stage.metric(victim, NOTICED, MISSING) > before
+
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(MEETS):
+                    await until(noticed, "it has met the hole")
+                    self.evidence = said
+            return bool(self.evidence)
+
+        await until(met, "a reader meets what was trimmed before it")
+
+        async def repaired() -> bool:
+            noticed = await self.scene.stage.metric(victim, NOTICED, MISSING)
+            return await self.scene.stage.metric(victim, REPAIRED, MISSING) == noticed
+
+        await until(repaired, "every hole is filled")
+
+    async def _trim(self, victim: Service) -> str:
         victim.signal(signal.SIGSTOP)
         try:
-            async with stage.admin() as redis:
+            async with self.scene.stage.admin() as redis:
                 before = await stream_end(redis)
 
                 async def ahead() -> bool:
@@ -241,8 +196,9 @@ class TrimmedPast(Fault):
                 await until(ahead, "the stream has gone on")
                 now = await stream_end(redis)
                 trimmed = await redis.xtrim(STREAM, maxlen=0, approximate=False)
-            if trimmed and stopped(victim.pid):
-                self.evidence = f"{victim.name} stood still at or before {before}; {trimmed} entries through {now} went"
+            if not (trimmed and stopped(victim.pid)):
+                return ""
+            return f"{victim.name} stood still at or before {before}; {trimmed} entries through {now} went; it noticed"
         finally:
             victim.signal(signal.SIGCONT)
 

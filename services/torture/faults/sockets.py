@@ -24,7 +24,7 @@ STILL = 12.0
 
 
 class StoppedReading(Fault):
-    """Readers of a topic stop reading while much comes; they alone fall behind, and catch up."""
+    """Readers of a topic stop reading while much comes: they fall behind, and catch up."""
 
     name, family, touches = "readers-stopped", "sockets", frozenset({"sockets", "notify", "postgres"})
     hold = (0.5, 1.5)
