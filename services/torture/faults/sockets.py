@@ -181,10 +181,15 @@ class RollingRestart(Fault):
     hold = (0.0, 0.2)
 
     async def inject(self) -> None:
-        """See Fault."""
+        """See Fault. What runs beside it may have cut everybody off: somebody has to be there to be sent away."""
         stage, book = self.scene.stage, self.scene.book
         before, codes, spreads = book.counts["drained"], [], []
-        for service in stage.notifies:
+        for number, service in enumerate(stage.notifies):
+
+            async def crowded(at: int = number) -> bool:
+                return sum(client.line.up for client in self.scene.clients if client.at == at) >= CROWD
+
+            await until(crowded, f"there is a crowd at {service.name}")
             told = len(book.slots)
             codes.append(await service.leave())
             slots = book.slots[told:]
