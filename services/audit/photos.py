@@ -1,6 +1,7 @@
 """Photos: every row has its files in storage, and every file a row, or somebody who is about to give or to take it."""
 
 import asyncio
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,13 @@ async def kept(connection: Connection, settings: FeedSettings, report: Report) -
 
 async def _rows(connection: Connection, storage: Storage, tally: Tally, report: Report) -> None:
     roughly = (await rows_about(connection)).get("media", 0)
-    async for page in pages(connection, asked.media_edge, PAGE):
-        found = [row async for row in asked.photos(connection, after=page.after, last=page.last)]
-        lacking = {row["id"]: missing for row in found if (missing := await _missing(storage, row))}
-        tally.add(page.looked, await _still_lacking(connection, lacking))
-        report("photos", tally.looked, roughly)
+    # Closed here: a page that storage breaks off would end its snapshot whenever the loop comes to it, beside the next.
+    async with aclosing(pages(connection, asked.media_edge, PAGE)) as every:
+        async for page in every:
+            found = [row async for row in asked.photos(connection, after=page.after, last=page.last)]
+            lacking = {row["id"]: missing for row in found if (missing := await _missing(storage, row))}
+            tally.add(page.looked, await _still_lacking(connection, lacking))
+            report("photos", tally.looked, roughly)
 
 
 async def _missing(storage: Storage, row: Any) -> list[str]:

@@ -4,7 +4,7 @@ Not one snapshot for all: it would be open as long as the audit runs, and keep e
 then, and each day that retention wants to drop. What has to agree is written in one transaction, so it is read in one.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -36,9 +36,9 @@ async def snapshot(connection: Connection) -> AsyncIterator[None]:
 
 async def pages(
     connection: Connection, edge: Callable[..., Awaitable[Any]], size: int, start: Any = 0
-) -> AsyncIterator[Page]:
+) -> AsyncGenerator[Page, None]:
     """Pages of a table by its key, each in a snapshot that lasts while the caller works on it. `edge` is a named query
-    (after, page) that gives the page's last key and its number of rows."""
+    (after, page) that gives the page's last key and its number of rows. Who goes on after an error closes it first."""
     after = start
     while True:
         async with snapshot(connection):

@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 THREADS = 16
 """Calls at once; each is bounded by the times below."""
+WAIT = 5.0
+"""Seconds that a call waits for others to end."""
 LISTED = 500
 """Keys listed at once."""
 _RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
@@ -52,7 +54,6 @@ class Storage:
 
     Everything raises Busy while what keeps them is away, or refuses. The library is called in threads of our own: its
     own `async` calls come back in its native threads, and one that does as the interpreter ends aborts the process.
-    A call that is cancelled ends first, for nothing takes back what is under way: no lock around it is given up before.
     """
 
     def __init__(self, media_url: str, data_dir: str | Path, *, s3: "S3Config | None" = None) -> None:
@@ -73,6 +74,7 @@ class Storage:
             folder = Path(data_dir) / "media"
             self._store = self._deleting = LocalStore(folder, mkdir=True, automatic_cleanup=True)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="storage")
+        self._free = asyncio.Semaphore(THREADS)
 
     @classmethod
     def of(cls, settings: Common) -> "Storage":
@@ -118,9 +120,9 @@ class Storage:
                 yield [each["path"] for each in found]
 
     async def delete(self, key: str) -> None:
-        """Nothing is kept under `key` any more; already gone is well."""
+        """Nothing is kept under `key` any more; already gone is well. Cancelled it ends first: see `_call`."""
         with suppress(NotFound), _reached():
-            await self._call(lambda: obstore.delete(self._deleting, key))
+            await self._call(lambda: obstore.delete(self._deleting, key), ends=True)
 
     async def drop(self, digest: str) -> None:
         """Nothing is kept of the photo with this digest, neither sizes nor original; already gone is well."""
@@ -134,15 +136,28 @@ class Storage:
         if original is not None:
             await self.put(original_key(photo.digest), original)
 
-    async def _call(self, call: Callable[[], T]) -> T:
-        job = self._threads.submit(call)
-        answer = asyncio.wrap_future(job)
+    async def _call(self, call: Callable[[], T], *, ends: bool = False) -> T:
+        """What it gives, in a thread. Cancelled it is left alone; `ends`: not before it has ended, for nothing takes it
+        back, and a lock around it would be given up with it under way."""
+        try:
+            async with asyncio.timeout(WAIT):
+                await self._free.acquire()
+        except TimeoutError:
+            raise Busy("Photos can't be kept or read at the moment.", retry_after=5) from None
+        answer = asyncio.wrap_future(self._threads.submit(call))
+        answer.add_done_callback(self._over)
         try:
             return await asyncio.shield(answer)
         except asyncio.CancelledError:
-            if not job.cancel():
-                await asyncio.wait([answer])
+            while ends and not answer.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([answer])
             raise
+
+    def _over(self, answer: "asyncio.Future[T]") -> None:
+        self._free.release()
+        if not answer.cancelled():
+            answer.exception()  # whoever was cancelled does not ask for it
 
 
 @contextmanager

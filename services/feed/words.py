@@ -7,9 +7,12 @@ import msgspec
 
 from services.feed import markdown, text
 from services.feed.accounts import ids_by_handle
-from shared.errors import Fault
+from shared.errors import Fault, Invalid
 from shared.postgres import Connection
 from shared.wire import Entity
+
+MOST = 512 * 1024
+"""Bytes of a text's entities: with the words they travel in one event, which has a megabyte at most."""
 
 
 def found_in(kind: str, body: str) -> list[text.Entity]:
@@ -59,10 +62,14 @@ def places(asked: list[str], found: list[text.Entity]) -> dict[str, Place]:
 
 
 async def resolve(connection: Connection, found: list[text.Entity]) -> list[Entity]:
-    """Entities as they travel: a mention of nobody is plain text."""
+    """Entities as they travel: a mention of nobody is plain text. Raises Invalid where they take more than MOST."""
     handles = list({entity.handle for entity in found if isinstance(entity, text.Mention)})
     accounts = await ids_by_handle(connection, handles)
-    return [sent for entity in found if (sent := wired(entity, accounts)) is not None]
+    sent = [one for entity in found if (one := wired(entity, accounts)) is not None]
+    if len(msgspec.json.encode(sent)) > MOST:
+        detail = f"Its tags, mentions and links take more than {MOST // 1024} KiB."
+        raise Invalid(errors=[Fault(field="body", code="too_long", detail=detail)])
+    return sent
 
 
 def wired(entity: text.Entity, accounts: Mapping[str, int]) -> Entity | None:

@@ -27,8 +27,8 @@ GUESTS = 64 * 1024 * 1024 + 16e6
 """Bytes of the feed's pages in memory, and of the channels that it remembers beside them."""
 HASHES = 4 * 19_456 * 1024
 """Bytes of passwords that are being hashed, and of blocks that were not given back."""
-INDEXES = 64 * 1024 * 1024
-"""Postgres's maintenance_work_mem: a restore builds indexes. Nothing else that we ask of a backend sorts much."""
+SORTS = 2 * 64 * 1024 * 1024
+"""Twice the sequencer's work_mem: a sort, and what it keeps of a window. A restore's is half of it."""
 
 
 class Weight(NamedTuple):
@@ -77,7 +77,7 @@ def may_grow(role: str, log: Weight, sockets: int) -> float:
         case "redis":
             held = 2 * _kept(log, STREAM)
         case "backend":
-            held = INDEXES
+            held = SORTS
         case _:
             held = 0
     return SLACK + held / MB

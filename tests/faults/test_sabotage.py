@@ -193,7 +193,8 @@ async def spoilt(seed: str, kinds: list[type[Fault]], monkeypatch: pytest.Monkey
     """What a run of these ends with, and each one's evidence."""
     monkeypatch.setattr(oracle, "PATIENCE", 5.0)
     report = await torture(Options(seed=seed, seconds=1, faults=kinds, clients=20, rate=30), print)
-    scratch.clear(Path(report.kept), keep_logs=False)
+    if report.kept:
+        scratch.clear(Path(report.kept), keep_logs=False)
     evidence = {fired.fault: fired.evidence for fired in report.fired}
     assert all(evidence.get(kind.name) for kind in kinds), evidence
     return "\n".join(report.wrong), evidence

@@ -140,13 +140,13 @@ async def test_a_hold_waits_for_a_removal_under_way(community: Community, pool: 
 async def test_a_removal_that_storage_takes_too_long_for_ends_before_its_bytes_are_kept_anew(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(removals, "TIMEOUT", 0.1)
+    monkeypatch.setattr(removals, "TIMEOUT", 0.5)
     with s3_server() as s3:
         storage = Storage.of(msgspec.convert(s3.settings(), Common))
         await storage.keep(PHOTO, original=b"as it was")
         async with pool.acquire() as connection:
             await release(connection, await hold(connection, [PHOTO.digest]))
-        s3.slow = 0.5
+        s3.slow = 1.5
         work = asyncio.create_task(Removals(pool, storage).work())
         async with asyncio.timeout(20):
             while not s3.deleting:  # noqa: ASYNC110 - likewise

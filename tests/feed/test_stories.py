@@ -251,3 +251,12 @@ async def test_whoever_leaves_leaves_no_draft_behind_and_no_role(community: Comm
     assert made(await mo.get(f"/v1/stories/{published['id']}"))["body"] == "Words. #lamps"
     assert await community.owner.fetchval("select count(*) from feed.media") == 0
     assert await community.owner.fetchval("select role from feed.account where id = $1", int(ada.id)) == "member"
+
+
+async def test_a_story_of_more_tags_than_an_event_holds_is_refused(community: Community) -> None:
+    """One letter, whose slug has eighteen: the words are within their bound."""
+    [mo] = await people(community, "moderator")
+    story = {"kind": "story", "title": "Tags", "body": "#\ufdfa " * 13_000}
+    [fault] = problem(await mo.call("POST", "/v1/posts", story), 422, "invalid")["errors"]
+    assert (fault["field"], fault["code"]) == ("body", "too_long")
+    assert await community.owner.fetchval("select count(*) from feed.post") == 0

@@ -10,6 +10,7 @@ import pytest
 
 from services.bench.stack import free_port
 from services.doctor.photos import photos_found
+from services.feed import storage as storage_module
 from services.feed.images import SIZES, Processed
 from services.feed.storage import Storage, original_key, variant_key
 from shared.errors import Busy, NotFound
@@ -109,16 +110,42 @@ async def test_photos_are_kept_in_s3_by_the_keys_endpoint_and_region_of_the_sett
         assert s3.refused == 0
 
 
-async def test_a_call_that_is_cancelled_ends_first() -> None:
+async def test_a_deletion_that_is_cancelled_ends_first_however_often_it_is() -> None:
     """Whoever held a lock around it would give that up with the deletion still under way."""
     with s3_server() as s3:
         storage = Storage.of(in_s3(s3))
         await storage.put("a/b", b"c")
         s3.slow = 0.5
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await storage.delete("a/b")
+        deleting = asyncio.create_task(storage.delete("a/b"))
+        while not s3.deleting:  # noqa: ASYNC110 - another thread's to tell
+            await asyncio.sleep(0.01)
+        for _ in range(3):
+            deleting.cancel()
+            await asyncio.sleep(0.01)
+        with pytest.raises(asyncio.CancelledError):
+            await deleting
         assert not s3.objects
+
+
+async def test_who_is_cancelled_reading_leaves_at_once_and_who_waits_too_long_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage_module, "THREADS", 1)
+    monkeypatch.setattr(storage_module, "WAIT", 0.05)
+    storage, go_on = Storage("", tmp_path), threading.Event()
+    reading = asyncio.create_task(storage._call(go_on.wait))
+    await asyncio.sleep(0.01)
+    with pytest.raises(Busy):
+        await storage.get("a/b")
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    go_on.set()
+    async with asyncio.timeout(20):
+        while storage._free.locked():  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0.01)
+    with pytest.raises(NotFound):
+        await storage.get("a/b")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,9 @@ from shared.ids import MAX_ID, new_id
 from shared.postgres import Connection, Pool, acquire, load_queries, retrying, transaction
 from shared.wire import AsOf, Author, Notification
 
+AT_ONCE = 1_000
+"""Lines that one event says are gone: a page's likes are without end, an event's bytes are not."""
+
 queries = load_queries(Path(__file__).parent.parent / "sql" / "inbox.sql")
 
 
@@ -99,8 +102,10 @@ class Inboxes:
         for account, gone in by_account.items():
             state = self._states[account]
             state.unread -= sum(line > state.read_up_to for line in gone)
-            removed = NotificationRemoved(ids=[str(line) for line in gone], unread=state.unread)
-            told.append((account, removed, lines[account, gone[-1]]))
+            for first in range(0, len(gone), AT_ONCE):
+                part = gone[first : first + AT_ONCE]
+                removed = NotificationRemoved(ids=[str(line) for line in part], unread=state.unread)
+                told.append((account, removed, lines[account, part[-1]]))
         return told
 
     async def add(self, notices: Iterable[Notice], authors: Mapping[int, Author]) -> list[Told]:

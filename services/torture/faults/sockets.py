@@ -187,7 +187,8 @@ class RollingRestart(Fault):
         for number, service in enumerate(stage.notifies):
 
             async def crowded(at: int = number) -> bool:
-                return sum(client.line.up for client in self.scene.clients if client.at == at) >= CROWD
+                up = [client.line.up for client in self.scene.clients if client.at == at]
+                return sum(up) >= min(CROWD, len(up))
 
             await until(crowded, f"there is a crowd at {service.name}")
             told = len(book.slots)

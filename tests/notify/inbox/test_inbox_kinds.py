@@ -3,8 +3,10 @@
 import asyncio
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
+from services.notify.inbox import inbox as inbox_module
 from services.notify.inbox.notifier import Notifier
 from services.notify.inbox.recipients import Authors, Written, notices_of
 from shared.ids import new_id
@@ -195,6 +197,30 @@ async def test_deleting_a_post_takes_everything_about_it_away(
     assert await kinds(pool, ann) == [("comment", "bob")]
     assert await kinds(pool, bob) == []
     assert await kinds(pool, cat) == []
+
+
+async def test_more_lines_than_one_event_says_go_with_their_post(
+    community: Community, notifier: Notifier, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_module, "AT_ONCE", 2)
+    ann, *others = await community.members(["ann", "bob", "cat", "dee", "eve", "fay"])
+    post = await community.post(ann)
+    for member in others:
+        await community.react(member, post, "heart")
+    await catch_up(notifier, community, pool)
+    lines = {str(row["id"]) for row in await pool.fetch("select id from notify.notification")}
+    assert len(lines) == len(others) == 5
+    await community.delete_post(post)
+    await catch_up(notifier, community, pool)
+    assert await kinds(pool, ann) == []
+    told = await pool.fetch(
+        "select convert_from(payload, 'UTF8')::jsonb as said from eventlog.event "
+        "where type = 'notification.removed' order by id"
+    )
+    said = [msgspec.json.decode(row["said"]) for row in told]
+    assert sorted(len(each["ids"]) for each in said) == [1, 2, 2]
+    assert {line for each in said for line in each["ids"]} == lines
+    assert {each["unread"] for each in said} == {0}
 
 
 async def test_what_is_deleted_before_it_was_handled_tells_nobody(

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -78,17 +79,26 @@ def workers(database: Database, tmp_path: Path) -> Iterator[Workers]:
     service.stop()
 
 
+@pytest.fixture
+async def clients(workers: Workers) -> AsyncIterator[list[LiveClient]]:
+    """Whoever is put here is gone at the end, also of a test that failed: a loop does not close while they listen."""
+    clients: list[LiveClient] = []
+    yield clients
+    for client in clients:
+        with suppress(Exception):
+            await client.close()
+
+
 async def test_a_post_reaches_the_clients_of_all_workers_and_one_that_dies_loses_nobody_anything(
-    workers: Workers, pen: Pen
+    workers: Workers, pen: Pen, clients: list[LiveClient]
 ) -> None:
     await workers.all_ready()
     page = cursor(await pen.cursor())
-    clients: list[LiveClient] = []
     while len(clients) < 8 or 0 in await workers.sockets():
         client = LiveClient(workers.live_url)
+        clients.append(client)
         await client.connect()
         await client.subscribe("topic:a", page)
-        clients.append(client)
         assert len(clients) < 64, "the kernel spreads nothing"
     assert sum(await workers.sockets()) == len(clients)
     await pen.write("x", ["topic:a"], {"n": 1})
