@@ -43,7 +43,7 @@ async def kept(connection: Connection, settings: FeedSettings, report: Report) -
         await _rows(connection, storage, rows, report)
         await _files(connection, storage, files, report)
     except Busy as error:
-        why = f"storage can't be asked: {type(error.__cause__).__name__}"
+        why = f"storage can't be asked: {type(error.__cause__ or error).__name__}"
         return [rows.unknown(why), files.unknown(why)]
     return [rows.finding(), files.finding()]
 

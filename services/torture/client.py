@@ -101,14 +101,16 @@ class Client:
                 self._tasks.create_task(self._read_page(channel))
             while True:
                 code = await self.line.once((Unreached,))
-                if code in NEVER or (code == TOO_SLOW and not (self.proxied or self.line.stood)):
-                    self.book.wrong.append(f"{self.name} was closed with {code}")
                 if code in (4001, 4500) and self.member is not None:
                     await self.member.sign_in(self.member.token)
                 elif code == 4502 and self.proxied:  # its hello was held back on the way; a page would be loaded again
                     self.book.counts["hellos held back"] += 1
-                elif code is not None and 4500 <= code < 5000:
+                elif code is not None and self._undeserved(code):
                     self.book.wrong.append(f"{self.name} was closed with {code}")
+
+    def _undeserved(self, code: int) -> bool:
+        slow = code == TOO_SLOW and not (self.proxied or self.line.stood)
+        return slow or code in NEVER or 4500 <= code < 5000
 
     def follow(self, channel: str) -> None:
         """It wants the channel from now on."""

@@ -2,22 +2,20 @@
 
 import asyncio
 import random
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
 
 from services.torture.book import Book
 from services.torture.client import Client, Subscription
-from services.torture.faults import outages
 from services.torture.fold import InboxView, MemberView, PostView, TopicView, View, difference
 from services.torture.http import Http
 from services.torture.ledger import Heads, Row, by_channel, judge
 from services.torture.oracle import _inbox_wrong, _thread_wrong, _topic_wrong
 from services.torture.published import events, published, unlike
 from services.torture.run import unproven
-from services.torture.scene import Fault, Scene
+from services.torture.scene import Fault
 from services.torture.truth import Truth
 
 Json = dict[str, Any]
@@ -284,30 +282,3 @@ def test_a_fault_that_did_not_fire_or_broke_is_refused(evidence: str, told: str,
     assert found in unproven(fault, told, 3)
     fault.evidence = "it fired"
     assert unproven(fault, "", 3) == ""
-
-
-@pytest.mark.parametrize(
-    ("arrivals", "wrong"),
-    [
-        # (seconds after its beginning of an event's own time, seconds until it was seen); it is over after 10
-        ([(second, 0.1) for second in range(10)], ""),
-        ([(second, 0.1) for second in range(4)] + [(second, 12.0 - second) for second in range(4, 10)], "longer than"),
-        ([(-0.1, 0.2)] * 100 + [(second, 5.0) for second in range(10)], "longer than"),
-        ([(-0.1, 0.2)] * 100 + [(10.1, 0.1)] * 100, "hardly an event"),
-    ],
-    ids=["at once", "held up until it was over", "in flight when it began", "none"],
-)
-async def test_events_that_an_outage_holds_up_are_seen_though_they_come_after_it(
-    arrivals: list[tuple[float, float]], wrong: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(outages, "LATE", 0.0)
-    book = Book()
-    fault = outages.Down(cast(Scene, SimpleNamespace(book=book)), random.Random(0))
-    fault._since, fault._until = 999.95, 1010.0
-    book.latencies = [(1000.0 + second + took, took) for second, took in arrivals]
-    if wrong:
-        with pytest.raises(AssertionError, match=wrong):
-            await fault.judge()
-    else:
-        await fault.judge()
-        assert fault.measured["events"] == len(arrivals)
