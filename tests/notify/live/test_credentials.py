@@ -131,7 +131,9 @@ async def test_a_revocation_while_a_renewal_is_looked_at_ends_who_is_not_renewed
             await house.reached(1)
             await answer()
             if renewed:
-                assert msgspec.json.decode(await socket.recv())["type"] == "renewed"
+                while (frame := msgspec.json.decode(await socket.recv()))["type"] == "mark":
+                    pass  # the revocation moved the head, and its mark may come first
+                assert frame["type"] == "renewed"
             else:
                 assert await code_of(socket) == 4503
 
